@@ -1,0 +1,127 @@
+"""Writes what is made from other files, so that nothing is stated twice by hand.
+
+environment.yml, binder/environment.yml   from constraints.txt
+the table of notebooks in README.md       from each notebook's H1 and its metadata "ddpm_lite"
+the badges and links in README.md         from [project.urls] in pyproject.toml; none while that is empty
+"""
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+START = "notebooks/00_start_here.ipynb"
+
+ENVIRONMENT = """\
+# Made by `make generated` from constraints.txt. For conda: `conda env create -f environment.yml`, then
+# `conda activate ddpm-lite` and `python -m pip install --no-deps -e .`
+name: ddpm-lite
+channels: [conda-forge, nodefaults]
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+      # CPU builds of torch; with an NVIDIA GPU on Linux, take this line out.
+      - --extra-index-url https://download.pytorch.org/whl/cpu
+"""
+
+
+def environment() -> str:
+    pins = (ROOT / "constraints.txt").read_text().split()
+    return ENVIRONMENT + "".join(f"      - {pin}\n" for pin in pins)
+
+
+def address() -> str | None:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Repository")
+
+
+def links() -> str:
+    """The badges, or nothing: a badge without an address would be a broken one."""
+    url = address()
+    if url is None:
+        return ""
+    name = url.removeprefix("https://github.com/")
+    binder = f"https://mybinder.org/v2/gh/{name}/HEAD?urlpath=lab/tree/{START}"
+    colab = f"https://colab.research.google.com/github/{name}/blob/HEAD/{START}"
+    return (f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n"
+            f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n\n"
+            "On Binder the first notebook opens by itself. In Colab, first run this in a cell:\n"
+            f"`%pip install 'ddpm-lite[course] @ git+{url}'`\n")
+
+
+def clone() -> str:
+    url = address()
+    return "" if url is None else f"```sh\ngit clone {url}\ncd {url.rsplit('/', 1)[1]}\n```\n"
+
+
+def table() -> str:
+    lines = ["| notebook | what it is about | minutes |", "| --- | --- | --- |"]
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        notebook = json.loads(path.read_text())
+        text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+        title = re.search(r"^# +(.+)$", text, re.MULTILINE)
+        about = notebook["metadata"].get("ddpm_lite", {})
+        if title is None or not {"minutes", "summary"} <= about.keys():
+            raise SystemExit(f"{path.name}: expected a heading '# Title' and metadata \"ddpm_lite\": "
+                             f'{{"minutes": 45, "summary": "..."}}, got {title and title[1]!r} and {about}')
+        lines.append(f"| [{title[1]}](notebooks/{path.name}) | {about['summary']} | {about['minutes']} |")
+    return "\n".join(lines) + "\n"
+
+
+def readme() -> str:
+    text = (ROOT / "README.md").read_text()
+    for name, make in {"links": links, "clone": clone, "table": table}.items():
+        begin, end = f"<!-- {name}, made by `make generated` -->\n", f"<!-- end of {name} -->\n"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SystemExit(f"README.md: expected the lines {begin.strip()!r} and {end.strip()!r} once each")
+        head, rest = text.split(begin)
+        text = head + begin + make() + end + rest.split(end)[1]
+    return text
+
+
+FILES = {"environment.yml": environment, "binder/environment.yml": environment, "README.md": readme}
+
+
+def set_address(url: str) -> None:
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+        raise SystemExit(f"expected URL=https://github.com/OWNER/NAME, got {url!r}")
+    path = ROOT / "pyproject.toml"
+    kept = re.sub(r"^Repository = .*\n", "", path.read_text(), flags=re.MULTILINE)
+    path.write_text(kept.replace("[project.urls]\n", f'[project.urls]\nRepository = "{url}"\n'))
+
+
+def set_pins() -> None:
+    freeze = [sys.executable, "-m", "pip", "--disable-pip-version-check", "freeze", "--exclude-editable"]
+    pins = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
+    (ROOT / "constraints.txt").write_text(re.sub(r"\+\w+$", "", pins, flags=re.MULTILINE))      # torch's +cpu
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Writes what is made from other files.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
+    parser.add_argument("--pins", action="store_true", help="first take what is installed as constraints.txt")
+    parser.add_argument("--url", help="first set the public address: https://github.com/OWNER/NAME")
+    args = parser.parse_args()
+    if args.pins:
+        set_pins()
+    if args.url is not None:
+        set_address(args.url)
+    stale = {name: text for name, make in FILES.items() if (text := make()) != read(ROOT / name)}
+    for name, text in stale.items():
+        if args.check:
+            print(f"{name} is out of date: run `make generated`", file=sys.stderr)
+        else:
+            (ROOT / name).write_text(text)
+            print(f"wrote {name}")
+    return int(args.check and bool(stale))
+
+
+def read(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+# make lab                 install what is missing, then open the course in JupyterLab
+# make test                install what is missing, then run everything that must pass
+# make generated           write again what is made from other files: environment.yml, parts of README.md
+# make pins                take the versions in .venv as the tested set (constraints.txt), then `make generated`
+# make links URL=https://github.com/OWNER/NAME        the public address, the badges and links made from it
+#
+# PYTHON=python3.12        the Python to make .venv with (3.11 or newer)
+# TORCH_INDEX=https://...  where torch comes from, e.g. https://download.pytorch.org/whl/cu128
+# LAB_ARGS="--no-browser --port=8890"                 more arguments for JupyterLab
+# TEST_ARGS="-k schedule"                             more arguments for pytest
+
+PYTHON ?=
+LAB_ARGS ?=
+TEST_ARGS ?=
+BIN := .venv/bin
+OUT := $(CURDIR)/build
+export PYTHON
+
+# Nothing is written outside the repository. Who prefers the JupyterLab settings at home to a clean start says
+# so: JUPYTER_CONFIG_DIR=~/.jupyter make lab
+export JUPYTER_CONFIG_DIR ?= $(OUT)/jupyter/config
+export JUPYTER_DATA_DIR ?= $(OUT)/jupyter/data
+export JUPYTER_RUNTIME_DIR ?= $(OUT)/jupyter/runtime
+export IPYTHONDIR ?= $(OUT)/ipython
+export MPLCONFIGDIR ?= $(OUT)/matplotlib
+# What would lead another Python's packages in, or other figures out.
+unexport PYTHONPATH PYTHONHOME MPLBACKEND
+
+.PHONY: help lab test environment generated pins links
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
+
+environment:
+	@mkdir -p $(OUT)
+	@sh .ci/environment.sh
+
+lab: environment
+	@echo "lab: opening notebooks/00_start_here.ipynb in JupyterLab (Ctrl-C here ends it)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m jupyterlab \
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+# Two workers with a thread each beat one worker with two threads; a file's fixtures are made once.
+test: environment
+	@echo "test 1/5: generated files (.ci/generate.py)"
+	@$(BIN)/python .ci/generate.py --check
+	@echo "test 2/5: style (ruff)"
+	@$(BIN)/ruff check --quiet
+	@echo "test 3/5: types (mypy)"
+	@$(BIN)/python -m mypy --no-error-summary
+	@echo "test 4/5: the package (pytest)"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(TEST_ARGS)
+	@echo "test 5/5: the notebooks (nbval)"
+	@$(BIN)/python -m ddpm_lite.course.notebooks test
+	@echo "test: all passed"
+
+generated: environment
+	@$(BIN)/python .ci/generate.py
+
+pins: environment
+	@$(BIN)/python .ci/generate.py --pins
+
+links: environment
+	@$(BIN)/python .ci/generate.py --url "$(URL)"

@@ -1,0 +1,110 @@
+"""What `ddpm-lite train` does; the comment beside an option is its help."""
+import contextlib
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ddpm_lite import checkpoint, dist
+from ddpm_lite.data import DATASETS
+from ddpm_lite.models import UNet, UNetConfig
+from ddpm_lite.prediction import choose
+from ddpm_lite.schedule import SCHEDULES
+from ddpm_lite.train import TrainConfig, Trainer, pick_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainConfig):
+    """Train a UNet on a data set; the run folder then samples, evaluates, and goes on with --resume.
+
+    One minute of a laptop makes readable digits: ddpm-lite train --seconds 60 --out runs/digits
+
+    Give --steps, --seconds or both: whichever is spent first ends the training.
+    """
+
+    out: Path  # Run folder: the averaged weights, config, log, and what --resume needs.
+    data: str = "digits"  # Data set: digits (bundled), mnist, fashion_mnist or cifar10 (downloaded).
+    labels: bool = False  # Train on the classes too, so that `sample --label` works.
+    schedule: str = "cosine"  # Noise schedule: linear or cosine.
+    T: int = 1000  # Number of noise steps, at least 2.
+    width: int = 32  # Channels of the UNet's first level, a multiple of 8.
+    levels: tuple[int, ...] = (1, 2)  # Channels of each level, in units of --width; each halves the size.
+    blocks: int = 2  # Residual blocks per level, on the way down and on the way up.
+    dropout: float = 0.0  # Share of activations dropped in the residual blocks, in [0, 1).
+    save_every: int = 100  # Steps between two saves.
+    resume: bool = False  # Go on with the run in --out as if it had never stopped, its options kept.
+
+    def run(self) -> int:
+        if self.save_every < 1:
+            raise ValueError(f"save_every must be at least 1, got {self.save_every}")
+        if not self.resume and (self.out / "config.json").exists():
+            raise FileExistsError(f"{self.out} already holds a run: add --resume to go on with it, "
+                                  "or give another --out")
+        sched = choose("schedule", SCHEDULES, self.schedule)(T=self.T)
+        load = choose("data", DATASETS, self.data)
+        dist.start(pick_device(self.device))
+        if dist.rank() > 0:
+            dist.wait()                                                 # the first one downloads
+        images, labels = load("train", labels=True)
+        if dist.rank() == 0:
+            dist.wait()
+        torch.manual_seed(self.seed)                                    # for the first weights
+        net = UNet(UNetConfig(
+            channels=images.shape[1], width=self.width, levels=self.levels, blocks=self.blocks,
+            classes=int(labels.max()) + 1 if self.labels else 0, dropout=self.dropout,
+            learned_variance=self.loss == "hybrid"))
+        trainer = Trainer(net, sched, images, self, labels if self.labels else None)
+        if self.resume:
+            checkpoint.resume(self.out, trainer)
+        else:
+            checkpoint.save(self.out, trainer)                          # a full disk shows now
+        if trainer.done and dist.rank() == 0:
+            print("the run's budget is spent; to train on, give more --steps or --seconds", file=sys.stderr)
+        with interrupts(trainer):
+            self.loop(trainer)
+        if dist.rank() == 0:
+            then = (f"draw images with: ddpm-lite sample {self.out} --png grid.png" if trainer.done else
+                    f"interrupted; go on with: ddpm-lite train --out {self.out} --resume")
+            print(f"{self.out}: step {trainer.step}, {trainer.seconds:.0f} s, saved; {then}", file=sys.stderr)
+        dist.stop()
+        return 0 if trainer.done else 1
+
+    def loop(self, trainer: Trainer) -> None:
+        saved = trainer.step
+        if self.seconds is None:
+            total, unit, done = self.steps, "step", trainer.step
+        else:
+            total, unit, done = math.ceil(self.seconds), "s", round(trainer.seconds)
+        hidden = True if dist.rank() > 0 else None                      # None: hidden if this is no terminal
+        with tqdm(total=total, unit=unit, initial=done, disable=hidden) as bar:
+            for step in trainer.run():
+                checkpoint.log(self.out, step)
+                bar.set_postfix(step=step.step, loss=f"{step.loss:.4f}")
+                bar.update((step.step if self.seconds is None else min(int(step.seconds), bar.total)) - bar.n)
+                if step.step - saved >= self.save_every:
+                    checkpoint.save(self.out, trainer)
+                    saved = step.step
+        if trainer.step > saved:
+            checkpoint.save(self.out, trainer)
+
+
+@contextlib.contextmanager
+def interrupts(trainer: Trainer) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the training after the step in hand; a second one acts as ever."""
+
+    def handler(number: int, frame: object) -> None:
+        trainer.stop()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

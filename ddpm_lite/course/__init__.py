@@ -1,0 +1,8 @@
+"""What only the notebooks need: figures, sliders, live training, exercises. Imports no torch."""
+
+from . import live
+from .exercises import check, hint
+from .plots import grid, show, subplots
+from .widgets import explore
+
+__all__ = ["check", "explore", "grid", "hint", "live", "show", "subplots"]

@@ -1,0 +1,1 @@
+"""The notebooks, executed, stored, tested: `python -m ddpm_lite.course.notebooks`."""

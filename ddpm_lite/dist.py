@@ -1,0 +1,63 @@
+"""One process or many (`torchrun`): who I am, my share of the batch, and what all of us must agree on.
+
+With one process every function here is the identity.
+"""
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+def start(device: torch.device) -> None:
+    """Joins the processes that torchrun started, if it did: nccl between CUDA devices, gloo between CPUs."""
+    if "LOCAL_RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def stop() -> None:
+    """Waits for the others and leaves."""
+    if dist.is_initialized():
+        wait()
+        dist.destroy_process_group()
+
+
+def wait() -> None:
+    """Returns once all processes have come here."""
+    if world() > 1:
+        dist.barrier()
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def share(batch: int) -> slice:
+    """This process's part of the global batch; parts differ by one example at most."""
+    return slice(rank() * batch // world(), (rank() + 1) * batch // world())
+
+
+def wrap(net: nn.Module) -> nn.Module:
+    """The same network, its gradients averaged over the processes."""
+    return DistributedDataParallel(net) if world() > 1 else net
+
+
+def total(x: Tensor) -> Tensor:
+    """The sum of x over the processes, in place."""
+    if world() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def most(values: list[float], device: torch.device) -> list[float]:
+    """The largest of each value over the processes: what one of them has seen, all of them know."""
+    if world() == 1:
+        return values
+    x = torch.tensor(values, dtype=torch.float32, device=device)
+    dist.all_reduce(x, dist.ReduceOp.MAX)
+    return x.tolist()

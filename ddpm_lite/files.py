@@ -1,0 +1,54 @@
+"""Files that are whole or not there: written beside their place, flushed to the disk, renamed; checked."""
+import os
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+
+def write(path: Path, content: Iterable[bytes]) -> None:
+    """Replaces `path` by all of `content`; if that fails, what was there before stays."""
+    part = path.with_name(f".{path.name}.part")                         # overwrites what a killed save left
+    try:
+        with open(part, "wb") as file:
+            file.writelines(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(error.errno, f"can't write {path} ({why}); what was there stays") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Tensors, about: dict[str, str]) -> None:
+    write(path, [safetensors.torch.save(tensors, about | {"crc32": checksum(tensors)})])
+
+
+def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """The tensors and what was written about them. Raises OSError if anything is missing or damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise OSError(f"{path} is missing, cut short or damaged: {error}") from error
+    if checksum(tensors) != about.get("crc32"):
+        raise OSError(f"{path} is damaged: its checksum is wrong")
+    return tensors, about
+
+
+def checksum(tensors: Tensors) -> str:
+    crc = 0
+    for name in sorted(tensors):
+        content = tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes()
+        crc = zlib.crc32(content, zlib.crc32(name.encode(), crc))
+    return str(crc)
