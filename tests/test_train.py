@@ -372,3 +372,13 @@ def test_help_of_each_field_is_written_beside_it():
     for name in TrainConfig.__dataclass_fields__:
         assert re.search(rf"^    {name}: .*  # .+\.$", source, re.MULTILINE), name
 
+
+
+def test_a_compiled_network_trains_alike_and_keeps_its_names(monkeypatch, as_user):
+    compile_ = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda net: compile_(net, backend="eager"))     # no C++ needed
+    plain, compiled = small(steps=3), small(steps=3, compile=True)
+    assert [s.loss for s in plain.run()] == [s.loss for s in compiled.run()]
+    assert plain.tensors().keys() == compiled.tensors().keys()
+    for name, v in plain.tensors().items():
+        assert torch.equal(v, compiled.tensors()[name]), name

@@ -22,8 +22,10 @@ from .lint import MEGABYTES, NO_TORCH, comparison, heading, lint
 from .store import RUNS_IN, clean, differences, read, text, write
 
 SECONDS, PICTURE, PEAK_MB, SLACK = 90, 5, 1024, 3                      # budgets, and the slack for time alone
+COURSE_SECONDS = 600                                                    # all notebooks together
 CAP = "DDPM_LITE_SECONDS"                                               # shortens trainings in tests
 CAP_SECONDS = "12"
+executed: list[float] = []                                              # seconds of each, in this call
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,12 +41,17 @@ def main(arguments: list[str] | None = None) -> int:
     if not paths:
         parser.error(f"no notebooks in {REPO / 'notebooks'}")
     task = {"save": check if options.check else save, "test": test, "lint": linted}[options.command]
-    failed = 0
+    failed, executed[:] = 0, []
     for path in paths:
         faults = list(task(path))
         failed += bool(faults)
         for fault in faults:
             print(f"{path.name}: {fault}", file=sys.stderr, flush=True)
+    if len(executed) > 1:
+        print(f"{len(executed)} notebooks executed in {sum(executed):.0f} s")
+    if sum(executed) > SLACK * COURSE_SECONDS:
+        print(f"the course's budget is {COURSE_SECONDS} s, {SLACK} times fails", file=sys.stderr)
+        return 1
     if failed:
         print(f"{failed} of {len(paths)} notebooks failed", file=sys.stderr)
     return 1 if failed else 0
@@ -123,6 +130,7 @@ def run(notebook, path: Path) -> Measured:
 
 
 def report(path: Path, notebook, measured: Measured, word: str) -> Iterator[str]:
+    executed.append(measured.seconds)
     seen = measured.first_picture
     first = "no picture" if seen is None else f"first picture after {seen:.1f} s"
     size = path.stat().st_size / 2**20
