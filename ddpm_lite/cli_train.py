@@ -77,16 +77,14 @@ class Train(TrainConfig):
 
     def loop(self, trainer: Trainer) -> None:
         saved = trainer.step
-        if self.seconds is None:
-            total, unit, done = self.steps, "step", trainer.step
-        else:
-            total, unit, done = math.ceil(self.seconds), "s", round(trainer.seconds)
+        budget, unit = (self.steps, "steps") if self.seconds is None else (math.ceil(self.seconds), "s")
+        form = "{l_bar}{bar}| {n_fmt}/{total_fmt} " + unit + "{postfix}"
         hidden = True if dist.rank() > 0 else None                      # None: hidden if this is no terminal
-        with tqdm(total=total, unit=unit, initial=done, disable=hidden) as bar:
+        with tqdm(total=budget, bar_format=form, disable=hidden) as bar:
             for step in trainer.run():
                 checkpoint.log(self.out, step)
-                bar.set_postfix(step=step.step, loss=f"{step.loss:.4f}")
-                bar.update((step.step if self.seconds is None else min(int(step.seconds), bar.total)) - bar.n)
+                bar.set_postfix(step=step.step, loss=f"{step.loss:.4f}", refresh=False)
+                bar.update(min(step.step if unit == "steps" else int(step.seconds), bar.total) - bar.n)
                 if step.step - saved >= self.save_every:
                     checkpoint.save(self.out, trainer)
                     saved = step.step

@@ -264,6 +264,7 @@ def test_lint_accepts_a_saved_notebook_from_the_command_line(saved, capsys):
     (set_cell(0, source=HEADER.replace("5 minutes", "6 minutes")), "**Time:** 5 minutes"),
     (set_cell(0, source=HEADER.replace("0 MB", "")), "**Runs in:**"),
     (set_cell(0, source=HEADER + "\n![](a.png)"), "without alt"),
+    (set_cell(0, source=HEADER + "\n[next](03_missing.ipynb#Part)"), "a link to 03_missing.ipynb"),
     (set_cell(6, source="## Code"), "no section 'From symbols to code'"),
     (set_cell(6, source="### From symbols to code"), "skips a level"),
     (set_cell(6, metadata={}), "must start a slide"),

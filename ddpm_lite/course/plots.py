@@ -83,7 +83,7 @@ def grid(
     filled[:n] = np.clip(x.transpose(0, 2, 3, 1) / 2 + 0.5, 0, 1)
     sheet[:, :h, :, :w] = filled.reshape(down, columns, h, w, c).transpose(0, 2, 1, 3, 4)
     sheet = sheet.reshape(down * (h + gap), columns * (w + gap), c)[:-gap, :-gap]
-    widest = max(map(len, rows)) * 0.09 if rows else 0
+    widest = max(map(len, rows)) * 0.11 if rows else 0
     fig, ax = subplots(figsize=(columns * size + widest, down * size + (0.3 if titles else 0)))
     ax.imshow(sheet.squeeze() if c == 1 else sheet, cmap="gray", vmin=0, vmax=1)
     ax.spines[:].set_visible(False)

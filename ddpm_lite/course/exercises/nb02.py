@@ -188,7 +188,7 @@ def broken_chains():
 
 
 register(Exercise(
-    "diagnosis", "cda",
+    "culprits", "cda",
     hints=(
         "Ask where each recipe comes to rest: which mean and which variance does one step leave as they are?",
         "For the variance: b^2 V + (variance of the noise) = V, with b the recipe's factor on x.",

@@ -170,7 +170,8 @@ register(Exercise(
         "both convolutions start from c_in": Mistake(
             _off(lambda a, b, e: 9 * (a - b) * b), "What does the second convolution see?"),
         "the first block only": Mistake(
-            lambda widths, emb: _block(*widths[:2], emb), "Each neighbouring pair of widths is a block."),
+            lambda widths, emb: _block(widths[0], widths[1], emb),
+            "Each neighbouring pair of widths is a block."),
         "each width counted as a block of its own": Mistake(
             lambda widths, emb: sum(_block(a, a, emb) for a in widths),
             "A block goes from one width to the next."),

@@ -111,7 +111,7 @@ register(Exercise(
 ))
 
 register(Exercise(
-    "diagnosis", ["no noise", "noise at the last step", "variance for standard deviation"],
+    "broken_grids", ["no noise", "noise at the last step", "variance for standard deviation"],
     hints=("Which row has grains all over finished digits?",
            "Without noise, samples lose their spread: they get smooth and alike. With too little, less so."),
     mistakes={

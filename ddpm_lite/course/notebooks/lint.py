@@ -23,6 +23,7 @@ BANNED = {
 }
 BARE = re.compile(r"<?(Figure|matplotlib|VBox|HBox|IntSlider|FloatSlider|HTML)\b")
 HEADING = re.compile(r"^(#{1,6}) +(.+?)\s*$", re.M)
+LINK = re.compile(r"\]\(([^)#:]+)[)#]")                                # to a file of the course
 IMAGE = re.compile(r"<img\b[^>]*>|!\[([^\]]*)\]\([^)]*\)")
 LABELS = ("**You will be able to**", "**Needs:**", "**Time:**", "**Runs in:**")
 
@@ -47,6 +48,10 @@ def lint(path: Path) -> list[str]:
 
 
 def _file(path: Path, notebook: Any) -> Iterator[str]:
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for name in sorted(set(LINK.findall(prose))):
+        if not (path.parent / name).exists():
+            yield f"a link to {name}, which isn't there"
     about = notebook.metadata.get("ddpm_lite", {})
     if not (isinstance(about.get("minutes"), int) and 0 < about["minutes"] <= 90 and about.get("summary")):
         yield "metadata: expected ddpm_lite: {minutes: 1 to 90, summary: a sentence}"
