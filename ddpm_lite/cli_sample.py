@@ -18,11 +18,11 @@ from tyro.conf import Positional
 
 from ddpm_lite import checkpoint, metrics
 from ddpm_lite.data import DATASETS, LEVELS
+from ddpm_lite.dist import pick_device
 from ddpm_lite.files import write
 from ddpm_lite.loss import bits, elbo
 from ddpm_lite.prediction import choose
 from ddpm_lite.sample import SAMPLERS, guide, seeded_noise, times
-from ddpm_lite.train import pick_device
 
 Images = Float[Tensor, "_ c h w"]
 

@@ -16,7 +16,7 @@ from ddpm_lite.data import DATASETS
 from ddpm_lite.models import UNet, UNetConfig
 from ddpm_lite.prediction import choose
 from ddpm_lite.schedule import SCHEDULES
-from ddpm_lite.train import TrainConfig, Trainer, pick_device
+from ddpm_lite.train import TrainConfig, Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Train(TrainConfig):
                                   "or give another --out")
         sched = choose("schedule", SCHEDULES, self.schedule)(T=self.T)
         load = choose("data", DATASETS, self.data)
-        dist.start(pick_device(self.device))
+        dist.start(dist.pick_device(self.device))
         if dist.rank() > 0:
             dist.wait()                                                 # the first one downloads
         images, labels = load("train", labels=True)

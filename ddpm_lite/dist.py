@@ -1,6 +1,6 @@
-"""One process or many (`torchrun`): who I am, my share of the batch, and what all of us must agree on.
+"""Where to compute, and with how many (`torchrun`): my device, my share of the batch, what all must agree on.
 
-With one process every function here is the identity.
+With one process nothing is shared and every function is the identity.
 """
 import os
 
@@ -8,6 +8,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" is CUDA (under torchrun the process's own), else MPS, else the CPU."""
+    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    name = found if name == "auto" else name
+    if name.split(":")[0] not in {found, "cpu"}:
+        raise ValueError(f"device must be one of {', '.join(sorted({'auto', 'cpu', found}))}, got {name!r}")
+    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
 
 
 def start(device: torch.device) -> None:

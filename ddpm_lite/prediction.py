@@ -59,7 +59,7 @@ def call(net: Net, x: Float[Tensor, "b *dims"], t: Time) -> Float[Tensor, "b ...
     """net(x, t) with t as the network wants it: int64 [b] on x's device."""
     if isinstance(t, int):
         return net(x, torch.full((len(x),), t, dtype=torch.int64, device=x.device))
-    return net(x, t.to(x.device, non_blocking=True))
+    return net(x, t.to(x.device, non_blocking=x.is_cuda))
 
 
 def split(out: Float[Tensor, "b ..."], xt: Float[Tensor, "b *dims"]) -> tuple[Tensor, Tensor | None]:

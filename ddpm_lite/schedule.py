@@ -82,7 +82,8 @@ def fit(coefficient: Float64[Tensor, "*b"], like: Float[Tensor, "b *dims"]) -> F
         if len(coefficient) != len(like):
             raise ValueError(f"t must have one entry an example, {len(like)}, got {len(coefficient)}")
         coefficient = coefficient.reshape(-1, *[1] * (like.ndim - 1))
-    return coefficient.to(like.dtype).to(like.device)      # the type first: some devices have no float64
+    coefficient = coefficient.to(like.dtype)                            # first: some devices have no float64
+    return coefficient.to(like.device, non_blocking=like.is_cuda)
 
 
 def _at_least_two(T: int) -> None:

@@ -1,8 +1,8 @@
 """Algorithm 1 of DDPM: a generator of optimizer steps on L_simple or the hybrid loss."""
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ddpm_lite import dist
 from ddpm_lite.batches import DROPOUT, check_data, draw, mixed
+from ddpm_lite.dist import pick_device
 from ddpm_lite.ema import ema
 from ddpm_lite.loss import hybrid_loss, simple_loss
 from ddpm_lite.prediction import TARGETS, choose
@@ -67,15 +68,6 @@ class Step(NamedTuple):
     rate: float
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" is CUDA (under torchrun the process's own), else MPS, else the CPU."""
-    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    name = found if name == "auto" else name
-    if name.split(":")[0] not in {found, "cpu"}:
-        raise ValueError(f"device must be one of {', '.join(sorted({'auto', 'cpu', found}))}, got {name!r}")
-    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
-
-
 class Trainer:
     """Trains `net` on `data` [n, ...] (images in [-1, 1]) and, if given, its `labels` [n].
 
@@ -93,9 +85,10 @@ class Trainer:
         self.config, self.sched, self.device = config, sched, pick_device(config.device)
         self.format = torch.channels_last if data.ndim == 4 else torch.preserve_format
         self.net = net.to(self.device, torch.float32)
-        self.net = self.net.to(memory_format=self.format)               # type: ignore[call-overload]
+        net.to(memory_format=self.format)                               # type: ignore[call-overload]
         self.data = data.to(self.device, torch.float32)
         self.labels = None if labels is None else labels.to(self.device, torch.int64)
+        self.dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in net.modules())
         self.average = ema(net, config.ema)
         self.ema = self.average.module
         if self.device.type == "cuda":
@@ -165,9 +158,7 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 return self.call(x, t, *label).float()
 
-        reseed = torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            reseed(mixed(c.seed, DROPOUT, self.step * world + rank))    # then the caller's stream goes on
+        with self._dropout_stream(mixed(c.seed, DROPOUT, self.step * world + rank)):
             losses = LOSSES[c.loss](net, self.sched, x0, t, self._send(eps), c.target)
         loss = losses.sum() / c.batch                                   # my part of the mean over the batch
         (loss * world).backward()                                       # processes average their gradients
@@ -180,6 +171,16 @@ class Trainer:
         self.average.update_parameters(self.net)
         self.step += 1
         return torch.stack([loss.detach(), norm])
+
+    @contextmanager
+    def _dropout_stream(self, seed: int) -> Iterator[None]:
+        """torch's own stream seeded for dropout, if there is any; then the caller's goes on."""
+        if not self.dropout:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            (torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed)(seed)
+            yield
 
     def _send(self, x: Tensor) -> Tensor:
         cuda = self.device.type == "cuda"                               # only there copies may overlap safely

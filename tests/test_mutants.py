@@ -47,7 +47,7 @@ FAULTS = [
     ("tables cast before they are used", "schedule.py", "schedule",
      "    return table[index]", "    return table[index].bfloat16().double()"),
     ("float64 reaches a device that has none", "schedule.py", "schedule",
-     "coefficient.to(like.dtype).to(like.device)", "coefficient.to(like.device).to(like.dtype)"),
+     "    coefficient = coefficient.to(like.dtype) ", "    coefficient = coefficient.to(like.device) "),
     ("eps at zero terminal SNR", "prediction.py", "prediction",
      'if target == "eps" and not', 'if target == "epsilon" and not'),
     ("cosine schedule uncapped", "schedule.py", "schedule", ".clamp(max=beta_max)", ""),

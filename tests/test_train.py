@@ -16,9 +16,10 @@ from torch import nn
 
 import ddpm_lite as dl
 from ddpm_lite.batches import draw, generator, mixed, order, stratified
+from ddpm_lite.dist import pick_device
 from ddpm_lite.ema import ema
 from ddpm_lite.files import read_tensors
-from ddpm_lite.train import LOSSES, TrainConfig, Trainer, pick_device
+from ddpm_lite.train import LOSSES, TrainConfig, Trainer
 
 SMALL = {"width": 8, "blocks": 1, "heads": 1}
 
