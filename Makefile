@@ -23,6 +23,8 @@ export JUPYTER_DATA_DIR ?= $(OUT)/jupyter/data
 export JUPYTER_RUNTIME_DIR ?= $(OUT)/jupyter/runtime
 export IPYTHONDIR ?= $(OUT)/ipython
 export MPLCONFIGDIR ?= $(OUT)/matplotlib
+# Threads that wait sleep: a training shares the cores with a browser.
+export OMP_WAIT_POLICY ?= PASSIVE
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 

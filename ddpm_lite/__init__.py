@@ -1,5 +1,6 @@
 """ddpm_lite: denoising diffusion from first principles. Each name is loaded when it is first used."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     )
     from ddpm_lite.schedule import SCHEDULES, Schedule, cosine, linear
     from ddpm_lite.train import TrainConfig, Trainer
+
+# Threads that wait must sleep: spinning, they make a step ten times slower once another program wants a core.
+# OpenMP reads this when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "schedule": "SCHEDULES Schedule cosine linear",

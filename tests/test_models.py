@@ -245,3 +245,13 @@ def test_time_embedding_tells_all_times_apart():
     assert TimeEmbedding(32, 8)(torch.arange(1, 1001)).unique(dim=0).shape == (1000, 8)
     with pytest.raises(ValueError, match="dim must be even"):
         sinusoid(T3, 7)
+
+
+@pytest.mark.parametrize("width", [8, 16, 32])
+def test_a_block_of_any_width_hears_the_time(width):
+    """With one channel a group, GroupNorm would take the time's shift out again, exactly."""
+    block = unet.ResBlock(width, width, 16, dropout=0.0)
+    block.second[-1].reset_parameters()
+    x = torch.randn(2, width, 8, 8)
+    early, late = block(x, torch.randn(2, 16)), block(x, torch.randn(2, 16))
+    assert (early - late).std() > 0.1 * (early - x).std()

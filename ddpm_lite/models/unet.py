@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ddpm_lite.models.time import TimeEmbedding, per_example
 
-GROUPS = 8                                       # of GroupNorm; every width is a multiple of it
+GROUPS = 8                                       # of GroupNorm; every width is a multiple of 8
 Emb = Float[Tensor, "b e"]                       # what a block is told of time and class
 
 
@@ -49,6 +49,11 @@ class UNetConfig:
                              f"got {self.classes} and {self.dropout}")
 
 
+def norm(channels: int) -> nn.GroupNorm:
+    """At least two channels a group: alone in its group, a channel would lose what the time added to it."""
+    return nn.GroupNorm(min(GROUPS, channels // 2), channels)
+
+
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
     """A convolution that starts at 0, so that its branch starts by adding nothing."""
     nn.init.zeros_(layer.weight)
@@ -62,10 +67,10 @@ class ResBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, emb: int, dropout: float) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.GroupNorm(GROUPS, c_in), nn.SiLU(),
+        self.first = nn.Sequential(norm(c_in), nn.SiLU(),
                                    nn.Conv2d(c_in, c_out, 3, padding=1))
         self.time = nn.Sequential(nn.SiLU(), nn.Linear(emb, c_out))
-        self.second = nn.Sequential(nn.GroupNorm(GROUPS, c_out), nn.SiLU(), nn.Dropout(dropout),
+        self.second = nn.Sequential(norm(c_out), nn.SiLU(), nn.Dropout(dropout),
                                     zero(nn.Conv2d(c_out, c_out, 3, padding=1)))
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
@@ -81,7 +86,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = norm(channels)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero(nn.Conv2d(channels, channels, 1))
 
@@ -161,7 +166,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(Down(a, b, emb, config) for a, b in pairs[:-1])
         self.middle = Middle(*pairs[-1], emb, config)
         self.up = nn.ModuleList(Up(b, a, emb, config) for a, b in reversed(pairs[1:]))
-        self.head = nn.Sequential(nn.GroupNorm(GROUPS, widths[0]), nn.SiLU(), zero(nn.Conv2d(
+        self.head = nn.Sequential(norm(widths[0]), nn.SiLU(), zero(nn.Conv2d(
             widths[0], config.channels * (1 + config.learned_variance), 3, padding=1)))
 
     def forward(self, x: Float[Tensor, "b c h w"], t: int | Int[Tensor, " b"],

@@ -108,7 +108,6 @@ register(Exercise(
     mistakes={
         "nothing is left": Mistake(0.0, "Is their sum infinite? Shares are multiplied, not taken off."),
         "the limit of 1/(t + 1)^2": Mistake(0.5, "That was the text's example. These betas are larger."),
-        "the first part of the product alone": Mistake(3.0, "A share is at most 1. Which factor was lost?"),
     },
 ))
 
@@ -119,8 +118,7 @@ def design(T, decibels):
 
 
 def _ends(beta):
-    alpha_bar = np.prod(1 - beta)
-    return 10 * np.log10(alpha_bar / (1 - alpha_bar))
+    return 10 * np.log10(np.prod(1 - beta) / (1 - np.prod(1 - beta)))   # decibels of SNR_T
 
 
 def _fits(answer):
