@@ -45,7 +45,7 @@ _HOME = {
     "train": "TrainConfig Trainer",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
-_MODULES = ["checkpoint", "data", "exact", "metrics", "models", "schedule"]
+_MODULES = "checkpoint data exact loss metrics models prediction process sample schedule train".split()
 __all__ = [*_MODULE_OF, *_MODULES]
 __version__ = "0.1.0"
 

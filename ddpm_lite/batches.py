@@ -3,7 +3,8 @@
 So a resumed run is bitwise the run that never stopped, and the number of processes changes no draw.
 """
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -62,6 +63,17 @@ def draw(
     return Draw(order(seed, k, batch, n)[part], t[part], eps[part], hidden[part])
 
 
+@contextmanager
+def dropout_stream(seed: int | None, device: torch.device) -> Iterator[None]:
+    """torch's own stream seeded for dropout (None: there is none); then the caller's goes on."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        (torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed)(seed)
+        yield
+
+
 def check_data(data: Tensor, labels: Tensor | None, classes: int) -> None:
     """Raises ValueError for data that no training can use; warns of images in [0, 1]."""
     if data.ndim < 2 or data.numel() == 0 or not data.is_floating_point():
@@ -76,6 +88,8 @@ def check_data(data: Tensor, labels: Tensor | None, classes: int) -> None:
         warnings.warn(f"images should fill [-1, 1], got {span}; from 0 to 1 use 2 * data - 1", stacklevel=3)
     if labels is None:
         return
-    if labels.shape != data.shape[:1] or not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+    if (labels.shape != data.shape[:1] or labels.is_floating_point()
+            or not 0 <= int(labels.min()) <= int(labels.max()) < classes):
         raise ValueError(f"labels must be {len(data)} whole numbers in [0, {classes}), as the network has "
-                         f"{classes} classes, got {list(labels.shape)} from {labels.min()} to {labels.max()}")
+                         f"{classes} classes, got {labels.dtype} {list(labels.shape)} "
+                         f"from {labels.min()} to {labels.max()}")

@@ -57,7 +57,7 @@ def resume(folder: Folder, trainer: Trainer) -> None:
     for part, saved in said.items():
         pairs = saved.items() if isinstance(saved, dict) else [(part, saved)]
         for name, value in pairs:
-            new = now[part].get(name) if isinstance(saved, dict) else now[part]
+            new = now.get(part, {}).get(name) if isinstance(saved, dict) else now.get(part)
             if new != value and name not in FREE:
                 raise ValueError(f"a resumed run keeps its {part}: {name} must be {value}, got {new}")
     tensors, about = read_tensors(Path(folder) / "resume.safetensors")
@@ -74,10 +74,16 @@ def resume(folder: Folder, trainer: Trainer) -> None:
 
 
 def log(folder: Folder, step: Step) -> None:
-    """Adds a line to log.jsonl."""
-    if dist.rank() == 0:
-        with open(Path(folder) / "log.jsonl", "a") as file:
+    """Adds a line to log.jsonl; after an OSError the last save stands."""
+    if dist.rank() != 0:
+        return
+    path = Path(folder) / "log.jsonl"
+    try:
+        with open(path, "a") as file:
             file.write(json.dumps(step._asdict()) + "\n")
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(error.errno, f"can't write {path} ({why}); the last save stands") from error
 
 
 def describe(trainer: Trainer) -> dict[str, Any]:
@@ -105,6 +111,7 @@ def read_config(folder: Folder) -> dict[str, Any]:
         if said["format"] != FORMAT:
             raise OSError(f"{path} has format {said['format']}, and this version reads format {FORMAT}")
         UNetConfig(**said["network"]), TrainConfig(**said["training"]), schedule(said["schedule"])
+        torch.Size(said["examples"])
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(f"{path} is damaged: {error!r}") from error
     return said

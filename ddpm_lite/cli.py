@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-import torch
 import tyro
 
 from ddpm_lite.checkpoint import read_config
@@ -18,7 +17,7 @@ from ddpm_lite.download import DownloadError
 Command: Any = (
     Annotated[Train, tyro.conf.subcommand("train")] | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")])
-FAILURES = (OSError, ArithmeticError, MemoryError, ImportError, DownloadError, torch.OutOfMemoryError)
+FAILURES = (OSError, ArithmeticError, ImportError, DownloadError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(error, 2)
     except FAILURES as error:
         return complain(error, 1)
+    except (MemoryError, RuntimeError) as error:                        # torch's allocators raise the latter
+        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
+            raise
+        return complain("out of memory: try a smaller --batch or --width", 1)
     except KeyboardInterrupt:
         return complain("interrupted; what was saved before stays", 1)
 

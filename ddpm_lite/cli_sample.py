@@ -2,13 +2,14 @@
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -19,12 +20,13 @@ from tyro.conf import Positional
 from ddpm_lite import checkpoint, metrics
 from ddpm_lite.data import DATASETS, LEVELS
 from ddpm_lite.dist import pick_device
-from ddpm_lite.files import write
+from ddpm_lite.files import npy_header, read_npy, write
 from ddpm_lite.loss import bits, elbo
 from ddpm_lite.prediction import choose
 from ddpm_lite.sample import SAMPLERS, guide, seeded_noise, times
 
 Images = Float[Tensor, "_ c h w"]
+CLIP = 1.0                                       # of x0_hat: in what is drawn, and so in the bound
 
 
 @dataclass(frozen=True)
@@ -34,34 +36,38 @@ class Draw:
     folder: Positional[Path]  # Run folder, as `ddpm-lite train --out` wrote it.
     n: int = 16  # Number of images to draw.
     sampler: str = "ancestral"  # Sampler: ancestral (DDPM), ddim or dpm_solver.
-    steps: int = 50  # Calls of the network per image, at most T.
+    steps: int | None = None  # Calls of the network per image, at most T; default: 50, or T if that is less.
     seed: int = 0  # Seed of the noise; the same seed, n and batch give the same images.
     label: int | None = None  # Class to draw, if the run was trained with --labels; default: any.
     guidance: float = 0.0  # Strength w of (1 + w) net(x, label) - w net(x); 0 is no guidance.
     batch: int = 256  # Images at a time; bounds the memory.
     device: str = "auto"  # Where to compute: auto (CUDA, else MPS, else CPU), cpu, cuda or mps.
 
+    def __post_init__(self) -> None:
+        for name, ok, expected in (("n", self.n >= 1, "at least 1"), ("batch", self.batch >= 1, "at least 1"),
+                                   ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)")):
+            if not ok:
+                raise ValueError(f"{name} must be {expected}, got {getattr(self, name)}")
+
     def images(self, run: checkpoint.Run) -> Iterator[Images]:
         """n images in [-1, 1], a batch at a time, on the CPU."""
         net, sched, config = run
         classes = net.config.classes
-        for name in ("n", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.label is not None and not 0 <= self.label < classes:
             raise ValueError(f"label must lie in [0, {classes}), got {self.label}" if classes else
                              "label needs a run that was trained with --labels, and this one was not")
         if self.guidance and self.label is None:
             raise ValueError("guidance needs a label to guide to: add --label")
-        sampler, walk = choose("sampler", SAMPLERS, self.sampler), times(sched.T, self.steps)
+        steps = min(50, sched.T) if self.steps is None else self.steps
+        sampler, walk = choose("sampler", SAMPLERS, self.sampler), times(sched.T, steps)
         dims, device, noise = examples(self.folder)[1:], pick_device(self.device), seeded_noise(self.seed)
         options = {"noise": noise, "variance": variance(run)} if self.sampler == "ancestral" else {}
         moved = net.to(device)
         called = moved if self.label is None else guide(moved, self.label, self.guidance)
-        with tqdm(total=math.ceil(self.n / self.batch) * self.steps, unit="step", disable=None) as bar:
+        with tqdm(total=math.ceil(self.n / self.batch) * steps, unit="step", disable=None) as bar:
             for start in range(0, self.n, self.batch):
                 x = noise(torch.empty(min(self.batch, self.n - start), *dims, device=device))
-                for state in sampler(called, sched, x, walk, target=config.target, clip=1.0, **options):
+                for state in sampler(called, sched, x, walk, target=config.target, clip=CLIP, **options):
                     x = state.x
                     bar.update()
                 yield x.clamp(-1, 1).cpu()
@@ -75,12 +81,17 @@ class Sample(Draw):
     png: Path | None = None  # Where to draw a grid of the first 100 of them.
 
     def run(self) -> int:
+        for path in filter(None, (self.out, self.png)):                 # said now, not after the drawing
+            if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+                raise ValueError(f"expected a file in a folder that can be written to, got {path}")
+        if self.png and not find_spec("PIL"):
+            raise ImportError("--png draws with Pillow, which is missing: pip install pillow")
         run, first = checkpoint.load(self.folder), list[Tensor]()       # the first images make the grid
 
         def content() -> Iterator[bytes]:
             for images in self.images(run):
                 if not first:
-                    yield header(self.n, *images.shape[1:])
+                    yield npy_header(self.n, *images.shape[1:])
                 first.append(images[: 100 - sum(map(len, first))])
                 yield images.numpy().tobytes()
 
@@ -105,6 +116,13 @@ class Evaluate(Draw):
     draws: int = 50  # Times t drawn per image for the bound, at most T - 1; fewer are quicker and noisier.
     json: bool = False  # Print JSON, and nothing else, on stdout.
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.held_out < 0 or self.held_out == 1:                     # one alone has no standard error
+            raise ValueError(f"held_out must be 0 or at least 2, got {self.held_out}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, got {self.draws}")
+
     def run(self) -> int:
         run = checkpoint.load(self.folder)
         load = choose("data", DATASETS, run.config.data)
@@ -125,7 +143,7 @@ class Evaluate(Draw):
         generator, levels, parts = torch.Generator().manual_seed(self.seed), LEVELS[config.data], []
         for x0 in tqdm(test.split(self.batch), unit="batch", disable=None):
             cost = elbo(net.to(device), sched, x0.to(device), config.target, variance=variance(run),
-                        levels=levels, draws=draws, generator=generator)
+                        clip=CLIP, levels=levels, draws=draws, generator=generator)
             parts.append(bits(cost.total, x0[0].numel()).cpu())
         each = torch.cat(parts).double()
         return {"bits_per_dim": each.mean().item(), "bits_error": (each.std() / len(each) ** 0.5).item(),
@@ -139,23 +157,6 @@ def examples(folder: Path) -> list[int]:
 
 def variance(run: checkpoint.Run) -> str:
     return "learned" if run.net.config.learned_variance else "beta_tilde"
-
-
-def header(*shape: int) -> bytes:
-    """The beginning of a .npy file of float32."""
-    file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    return file.getvalue()
-
-
-def read_npy(path: Path) -> Images:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise OSError(f"{path} is cut short, or is no .npy file of numbers: {error}") from error
-    if array.ndim != 4 or array.dtype != np.float32:
-        raise ValueError(f"{path} must hold float32 [n, c, h, w], got {array.dtype} {list(array.shape)}")
-    return torch.from_numpy(array)
 
 
 def grid(images: Images) -> bytes:

@@ -4,7 +4,7 @@ import math
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,18 @@ class Train(TrainConfig):
                                   "or give another --out")
         sched = choose("schedule", SCHEDULES, self.schedule)(T=self.T)
         load = choose("data", DATASETS, self.data)
+        network = UNetConfig(width=self.width, levels=self.levels, blocks=self.blocks, dropout=self.dropout,
+                             learned_variance=self.loss == "hybrid")    # a wrong word shows before a download
         dist.start(dist.pick_device(self.device))
+        self.check_budget()
         if dist.rank() > 0:
             dist.wait()                                                 # the first one downloads
         images, labels = load("train", labels=True)
         if dist.rank() == 0:
             dist.wait()
         torch.manual_seed(self.seed)                                    # for the first weights
-        net = UNet(UNetConfig(
-            channels=images.shape[1], width=self.width, levels=self.levels, blocks=self.blocks,
-            classes=int(labels.max()) + 1 if self.labels else 0, dropout=self.dropout,
-            learned_variance=self.loss == "hybrid"))
+        net = UNet(replace(network, channels=images.shape[1],
+                           classes=int(labels.max()) + 1 if self.labels else 0))
         trainer = Trainer(net, sched, images, self, labels if self.labels else None)
         if self.resume:
             checkpoint.resume(self.out, trainer)

@@ -44,7 +44,7 @@ def digits(split: str = "train", labels: bool = False) -> Images | tuple[Images,
     pixels, label = load_digits(return_X_y=True)
     order = np.random.RandomState(0).permutation(len(label))            # a stream that NumPy keeps for ever
     order = order[np.argsort(label[order], kind="stable")]              # shuffled, class by class
-    test = order[np.arange(500) * len(label) // 500]                    # evenly spaced, so stratified
+    test = np.sort(order[np.arange(500) * len(label) // 500])           # evenly spaced, so stratified
     chosen = test if split == "test" else np.setdiff1d(order, test)
     images = scale(pixels[chosen].reshape(-1, 1, 8, 8), LEVELS["digits"])
     return (images, torch.from_numpy(label[chosen])) if labels else images

@@ -14,7 +14,9 @@ def pick_device(name: str = "auto") -> torch.device:
     """The device called `name`; "auto" is CUDA (under torchrun the process's own), else MPS, else the CPU."""
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     name = found if name == "auto" else name
-    if name.split(":")[0] not in {found, "cpu"}:
+    kind, colon, index = name.partition(":")
+    indices = map(str, range(max(1, torch.cuda.device_count())))
+    if kind not in {found, "cpu"} or colon and index not in indices:
         raise ValueError(f"device must be one of {', '.join(sorted({'auto', 'cpu', found}))}, got {name!r}")
     return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
 
@@ -22,7 +24,11 @@ def pick_device(name: str = "auto") -> torch.device:
 def start(device: torch.device) -> None:
     """Joins the processes that torchrun started, if it did: nccl between CUDA devices, gloo between CPUs."""
     if "LOCAL_RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            torch.cuda.set_device(device)                               # or all of them meet on the first
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
 
 
 def stop() -> None:

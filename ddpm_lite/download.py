@@ -57,13 +57,14 @@ def fetch(dataset: str, name: str) -> Path:
     mirrors, sha256 = SOURCES[dataset].mirrors, SOURCES[dataset].sha256[name]
     path = Path(os.environ.get("DDPM_LITE_DATA") or "~/.cache/ddpm_lite").expanduser() / dataset / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path.parent):
-            if not path.exists():
-                download(path, sha256, [mirror + name for mirror in mirrors])
-            elif (found := digest(path)) != sha256:
-                raise DownloadError(f"{path} is not the file expected: sha256 {sha256}, got {found}; "
-                                    f"delete it to download it again")
+        if not path.exists():                                           # a cache may be there to read only
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with alone(path.parent):
+                if not path.exists():                                   # nor has another process fetched it
+                    download(path, sha256, [mirror + name for mirror in mirrors])
+        if (found := digest(path)) != sha256:
+            raise DownloadError(f"{path} is not the file expected: sha256 {sha256}, got {found}; "
+                                f"delete it to download it again")
     except OSError as error:                     # the network's errors never come this far
         raise DownloadError(f"cannot write {path}: {error.strerror or error}; what has come is kept, "
                             f"mend that and try again, or set DDPM_LITE_DATA to another folder") from error

@@ -14,6 +14,11 @@ from ddpm_lite.schedule import Schedule, Time
 Value = float | Float[Tensor, "..."]
 
 
+def check_like(x: Tensor, data: Tensor) -> None:
+    if x.shape[1:] != data.shape[1:]:
+        raise ValueError(f"x must be [b, ...] of examples {list(data.shape[1:])}, got {list(x.shape)}")
+
+
 def gaussian(sched: Schedule, mean: Value, var: Value) -> Net:
     """eps_hat for data N(mean, var), each element by itself; mean and var broadcast over one example."""
     mean, var = (torch.as_tensor(v, dtype=torch.float64, device="cpu") for v in (mean, var))
@@ -36,9 +41,12 @@ def mixture(
     if not len(weights) == len(means) == len(vars) or not bool((weights > 0).all() & (vars >= 0).all()):
         raise ValueError("weights must be positive, vars at least 0, and as many as means, "
                          f"got {weights}, {vars} and {len(means)} means")
+    if means.ndim < 2:
+        raise ValueError(f"means must be [k, ...], one row a component, got {list(means.shape)}")
     flat = means.flatten(1)
 
     def net(x: Tensor, t: Time) -> Tensor:
+        check_like(x, means)
         a, b = (c.reshape(-1, 1) for c in scales(sched, t, x))
         width = a**2 * vars.to(x) + b**2                                # [b, k], variance of x_t
         offset = x.flatten(1)[:, None] - a[..., None] * flat.to(x)      # [b, k, d]
@@ -54,10 +62,11 @@ def empirical(sched: Schedule, data: Float[Tensor, "n *dims"], block: int = 1638
 
     The mean of the set, weighted by q(x_t | x_0), is summed block by block: memory stays bounded.
     """
-    if len(data) == 0 or block < 1:
-        raise ValueError(f"data must hold an example and block be >= 1, got {list(data.shape)}, {block}")
+    if len(data) == 0 or data.ndim < 2 or block < 1:
+        raise ValueError(f"data must be [n, ...], n >= 1, and block >= 1, got {list(data.shape)}, {block}")
 
     def net(x: Tensor, t: Time) -> Tensor:
+        check_like(x, data)
         a, b = (c.reshape(-1, 1) for c in scales(sched, t, x))
         a, xt = a.clamp(min=1e-6), x.flatten(1)
         total = torch.full_like(xt[:, :1], -torch.inf)                  # log of the weights' sum so far

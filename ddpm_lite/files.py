@@ -1,13 +1,16 @@
 """Files that are whole or not there: written beside their place, flushed to the disk, renamed; checked."""
+import io
 import os
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
@@ -52,3 +55,25 @@ def checksum(tensors: Tensors) -> str:
         content = tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes()
         crc = zlib.crc32(content, zlib.crc32(name.encode(), crc))
     return str(crc)
+
+
+def npy_header(*shape: int) -> bytes:
+    """The beginning of a .npy file of float32."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def read_npy(path: Path) -> Float[Tensor, "_ c h w"]:
+    """Images in [-1, 1]. Raises OSError if the file is no whole .npy, ValueError if it holds no images."""
+    try:
+        with open(path, "rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise OSError(f"{path} is cut short, or is no .npy file of numbers: {error}") from error
+    if array.ndim != 4 or array.dtype != np.float32 or array.size == 0:
+        raise ValueError(f"{path} must hold float32 [n, c, h, w], got {array.dtype} {list(array.shape)}")
+    low, high = array.min(), array.max()                                # NaN if there is one
+    if not -1 - 1e-6 <= low <= high <= 1 + 1e-6:
+        raise ValueError(f"{path} must lie in [-1, 1], got {low:g} to {high:g}")
+    return torch.from_numpy(array)

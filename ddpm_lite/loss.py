@@ -52,27 +52,28 @@ def hybrid_loss(
     if variance is None:
         raise ValueError("hybrid_loss needs a network that returns twice the channels")
     frozen = torch.cat([half.detach(), variance], dim=1)
-    term = _term(frozen, sched, x0, xt, t, target, "learned", levels) / x0[0].numel()
+    term = _term(frozen, sched, x0, xt, t, target, "learned", None, levels) / x0[0].numel()
     return _squared_error(half, sched, x0, t, eps, target) + weight * sched.T * term
 
 
 def bound_term(
     net: Net, sched: Schedule, x0: Float[Tensor, "b *dims"], t: Time, eps: Float[Tensor, "b *dims"],
-    target: str = "eps", *, variance: str = "beta_tilde", levels: int = 256,
+    target: str = "eps", *, variance: str = "beta_tilde", clip: float | None = None, levels: int = 256,
 ) -> Float[Tensor, " b"]:
     """L_{t-1} of eq. (5), nats per example: a KL for t >= 2, and L_0, eq. (13), for t = 1."""
     xt = _noised(sched, x0, t, eps)
-    return _term(call(net, xt, t), sched, x0, xt, t, target, variance, levels)
+    return _term(call(net, xt, t), sched, x0, xt, t, target, variance, clip, levels)
 
 
 @torch.no_grad()
 def elbo(
     net: Net, sched: Schedule, x0: Float[Tensor, "b *dims"], target: str = "eps", *,
-    variance: str = "beta_tilde", levels: int = 256, draws: int | None = None,
+    variance: str = "beta_tilde", clip: float | None = None, levels: int = 256, draws: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Elbo:
     """The bound of eq. (5), nats per example, by one draw of x_t for each t.
 
+    It bounds the likelihood of the model that is sampled with the same `variance` and `clip`.
     x0 lies on a grid of `levels` grey values from -1 to 1. With fewer `draws` than T - 1, one from each
     equal part of 2..T, the estimate stays unbiased.
     """
@@ -85,7 +86,7 @@ def elbo(
         return torch.randn(x0.shape, generator=generator).to(x0)
 
     def term(t: Time) -> Tensor:
-        return bound_term(net, sched, x0, t, noise(), target, variance=variance, levels=levels)
+        return bound_term(net, sched, x0, t, noise(), target, variance=variance, clip=clip, levels=levels)
 
     reconstruction, diffusion = term(1), x0.new_zeros(len(x0))
     for i in range(draws):
@@ -110,13 +111,16 @@ def _squared_error(
 
 
 def _term(
-    out: Tensor, sched: Schedule, x0: Tensor, xt: Tensor, t: Time, target: str, variance: str, levels: int
+    out: Tensor, sched: Schedule, x0: Tensor, xt: Tensor, t: Time, target: str, variance: str,
+    clip: float | None, levels: int,
 ) -> Float[Tensor, " b"]:
-    p, _ = p_step(sched, out, xt, t, target=target, variance=variance)
+    p, _ = p_step(sched, out, xt, t, target=target, variance=variance, clip=clip)
     q = q_posterior(sched, x0, xt, t)
     first = torch.as_tensor(t, device=x0.device).reshape(-1, *[1] * (x0.ndim - 1)) == 1
-    divergence = kl(Normal(q.mean, q.var.where(~first, 1)), p)          # at t = 1 q is a point, unused
-    return torch.where(first, -log_likelihood(p, x0, levels), divergence).flatten(1).sum(1)
+    # Where a branch isn't used it must be finite all the same, or its gradient spoils the other's.
+    divergence = kl(Normal(q.mean, q.var.where(~first, 1)), p)          # at t = 1 q is a point
+    decoder = log_likelihood(Normal(p.mean, p.var.where(first, 1)), x0, levels)
+    return torch.where(first, -decoder, divergence).flatten(1).sum(1)
 
 
 def log_likelihood(p: Normal, x0: Float[Tensor, "b *dims"], levels: int = 256) -> Float[Tensor, "b *dims"]:

@@ -57,9 +57,9 @@ def before(t: Time, prev: Time | None = None) -> Time:
     """prev, by default t - 1; ValueError unless prev < t."""
     if prev is None:
         return t - 1
-    late = prev >= t
-    if bool(late.any() if isinstance(late, Tensor) else late):
-        raise ValueError(f"prev must lie below t, got prev = {prev} and t = {t}")
+    wrong = torch.as_tensor((prev >= t) | (prev < 0))
+    if bool(wrong.any()):
+        raise ValueError(f"prev must lie in [0, t), got prev = {prev} and t = {t}")
     return prev
 
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddpm_lite.prediction import Net, call, p_step, predict
+from ddpm_lite.prediction import Net, call, p_step, predict, split
 from ddpm_lite.schedule import Schedule, at
 
 Steps = int | Sequence[int] | None
@@ -37,7 +37,9 @@ def times(T: int, steps: Steps = None) -> list[int]:
         if not 1 <= steps <= T:
             raise ValueError(f"steps must lie in [1, {T}], got {steps}")
         return [(2 * T * i + steps) // (2 * steps) for i in range(steps, -1, -1)]
-    ts = list(steps)
+    if not isinstance(steps, Iterable):
+        raise ValueError(f"steps must be a whole number or a falling sequence of times, got {steps!r}")
+    ts = [t.__index__() if hasattr(t, "__index__") else t for t in steps]               # NumPy's ints, too
     whole = all(isinstance(t, int) for t in ts)
     if len(ts) < 2 or not whole or ts[0] > T or ts[-1] != 0 or any(t <= prev for t, prev in pairwise(ts)):
         raise ValueError(f"times must be whole numbers that fall from at most {T} to 0, got {ts}")
@@ -118,9 +120,14 @@ def guide(net: Callable[..., Tensor], label: Tensor | int, strength: float) -> N
     """(1 + w) net(x, t, label) - w net(x, t, None), classifier-free guidance (Ho, Salimans 2022, eq. 6)."""
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
-        with_label = net(x, t, label)
-        return with_label if strength == 0 else (1 + strength) * with_label - strength * net(x, t, None)
+        out = net(x, t, label)
+        if strength != 0:
+            (said, variance), (plain, _) = split(out, x), split(net(x, t, None), x)
+            out = (1 + strength) * said - strength * plain
+            out = out if variance is None else torch.cat([out, variance], dim=1)        # as it was
+        return out
 
+    guided.training = getattr(net, "training", False)                   # type: ignore[attr-defined]
     return guided
 
 

@@ -41,7 +41,11 @@ class Schedule:
             t = int((~((beta > 0) & (beta < 1))).nonzero()[0]) + 1
             raise ValueError(f"each beta must lie strictly between 0 and 1, got beta_{t} = {beta[t - 1]:g}")
         beta = torch.cat([beta.new_zeros(1), beta])
-        return cls(beta, torch.cumprod(1 - beta, 0))
+        alpha_bar = torch.cumprod(1 - beta, 0)
+        if not bool((alpha_bar.diff() < 0).all()):
+            raise ValueError("alpha_bar must fall at every step: a beta is too near 0 for float64, or there "
+                             "is so much noise that alpha_bar reaches 0")
+        return cls(beta, alpha_bar)
 
     @property
     def T(self) -> int:
@@ -63,11 +67,11 @@ def at(table: Table, t: Time) -> Float64[Tensor, "*b"]:
     Raises ValueError if a t isn't a whole number in 0..T.
     """
     T = len(table) - 1
-    if isinstance(t, int):
+    if isinstance(t, int) and not isinstance(t, bool):
         if not 0 <= t <= T:
             raise ValueError(f"t must lie in [0, {T}], got {t}")
         return table[t]
-    if not isinstance(t, Tensor) or t.is_floating_point() or t.ndim != 1:
+    if not isinstance(t, Tensor) or t.dtype not in (torch.int64, torch.int32) or t.ndim != 1:
         got = f"{t.dtype} {list(t.shape)}" if isinstance(t, Tensor) else repr(t)
         raise ValueError(f"t must be an int or an int64 tensor [b], got {got}")
     index = t.to(table.device)
@@ -78,6 +82,8 @@ def at(table: Table, t: Time) -> Float64[Tensor, "*b"]:
 
 def fit(coefficient: Float64[Tensor, "*b"], like: Float[Tensor, "b *dims"]) -> Float[Tensor, "..."]:
     """A number per example, cast like `like` (type and device) and shaped to multiply it."""
+    if not like.is_floating_point():
+        raise ValueError(f"x must be a float tensor, got {like.dtype}; from 0 to 255 use x / 127.5 - 1")
     if coefficient.ndim == 1:
         if len(coefficient) != len(like):
             raise ValueError(f"t must have one entry an example, {len(like)}, got {len(coefficient)}")
@@ -96,6 +102,9 @@ def linear(T: int = 1000, beta_1: float | None = None, beta_T: float | None = No
     _at_least_two(T)
     beta_1 = min(1e-4 * 1000 / T, 0.999) if beta_1 is None else beta_1
     beta_T = min(0.02 * 1000 / T, 0.999) if beta_T is None else beta_T
+    for name, beta in (("beta_1", beta_1), ("beta_T", beta_T)):
+        if not 0 < beta < 1:
+            raise ValueError(f"{name} must lie strictly between 0 and 1, got {beta:g}")
     return Schedule.from_beta(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))
 
 

@@ -2,8 +2,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ddpm_lite import dist
-from ddpm_lite.batches import DROPOUT, check_data, draw, mixed
+from ddpm_lite.batches import DROPOUT, check_data, draw, dropout_stream, mixed
+from ddpm_lite.data import LEVELS
 from ddpm_lite.dist import pick_device
 from ddpm_lite.ema import ema
 from ddpm_lite.loss import hybrid_loss, simple_loss
@@ -58,6 +59,13 @@ class TrainConfig:
             if not ok:
                 raise ValueError(f"{name} must be {expected}, got {getattr(self, name)}")
 
+    def check_budget(self) -> None:
+        """Raises ValueError if there is no budget, or less than one example per step and process."""
+        if self.steps is None and self.seconds is None:
+            raise ValueError("training needs a budget: give steps, seconds or both, got neither")
+        if self.batch < dist.world():
+            raise ValueError(f"batch must be at least 1 per process, {dist.world()}, got {self.batch}")
+
 
 class Step(NamedTuple):
     """A report: steps done, mean loss since the last report, seconds spent, the next learning rate."""
@@ -76,10 +84,7 @@ class Trainer:
 
     def __init__(self, net: nn.Module, sched: Schedule, data: Tensor, config: TrainConfig,
                  labels: Tensor | None = None) -> None:
-        if config.steps is None and config.seconds is None:
-            raise ValueError("training needs a budget: give steps, seconds or both, got neither")
-        if config.batch < dist.world():
-            raise ValueError(f"batch must be at least 1 per process, {dist.world()}, got {config.batch}")
+        config.check_budget()
         self.classes: int = getattr(getattr(net, "config", None), "classes", 0)
         check_data(data, labels, self.classes)
         self.config, self.sched, self.device = config, sched, pick_device(config.device)
@@ -88,6 +93,9 @@ class Trainer:
         net.to(memory_format=self.format)                               # type: ignore[call-overload]
         self.data = data.to(self.device, torch.float32)
         self.labels = None if labels is None else labels.to(self.device, torch.int64)
+        self.loss = LOSSES[config.loss]
+        if config.loss == "hybrid":                                     # L_0 is of the data's own grey levels
+            self.loss = partial(self.loss, levels=LEVELS.get(config.data, 256))
         self.dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in net.modules())
         self.average = ema(net, config.ema)
         self.ema = self.average.module
@@ -158,8 +166,9 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 return self.call(x, t, *label).float()
 
-        with self._dropout_stream(mixed(c.seed, DROPOUT, self.step * world + rank)):
-            losses = LOSSES[c.loss](net, self.sched, x0, t, self._send(eps), c.target)
+        stream = mixed(c.seed, DROPOUT, self.step * world + rank) if self.dropout else None
+        with dropout_stream(stream, self.device):
+            losses = self.loss(net, self.sched, x0, t, self._send(eps), c.target)
         loss = losses.sum() / c.batch                                   # my part of the mean over the batch
         (loss * world).backward()                                       # processes average their gradients
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), c.clip)
@@ -171,16 +180,6 @@ class Trainer:
         self.average.update_parameters(self.net)
         self.step += 1
         return torch.stack([loss.detach(), norm])
-
-    @contextmanager
-    def _dropout_stream(self, seed: int) -> Iterator[None]:
-        """torch's own stream seeded for dropout, if there is any; then the caller's goes on."""
-        if not self.dropout:
-            yield
-            return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            (torch.default_generator.manual_seed if self.device.type == "cpu" else torch.manual_seed)(seed)
-            yield
 
     def _send(self, x: Tensor) -> Tensor:
         cuda = self.device.type == "cuda"                               # only there copies may overlap safely

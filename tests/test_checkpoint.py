@@ -145,6 +145,18 @@ def test_budget_reports_and_device_may_change(tmp_path):
 
 # A save that fails
 
+def test_a_log_that_cannot_grow_is_named(tmp_path):
+    trainer, limit = small(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    step = next(trainer.run())
+    (tmp_path / "log.jsonl").write_bytes(b"\n" * 1000)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="can't write .*log.jsonl .File too large.; the last save stands"):
+            log(tmp_path, step)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
 def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -272,6 +284,19 @@ def test_a_damaged_config_is_named(tmp_path, text, says):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(OSError, match=says):
         load(tmp_path)
+
+
+def test_a_config_that_lacks_or_adds_a_part_is_named(tmp_path):
+    saved(tmp_path)
+    path = tmp_path / "config.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({name: part for name, part in said.items() if name != "examples"}))
+    with pytest.raises(OSError, match="config.json is damaged: KeyError.'examples'"):
+        load(tmp_path)
+    for part in (3, {"of": 3}):
+        path.write_text(json.dumps(said | {"moons": part}))
+        with pytest.raises(ValueError, match="keeps its moons: (moons|of) must be 3, got None"):
+            resume(tmp_path, small())
 
 
 def test_no_run_is_said_to_be_none(tmp_path):

@@ -103,11 +103,21 @@ def test_the_commands_are_named(argv, capsys):
     ("sample {run} --steps 4 --label 10", r"label must lie in \[0, 10\), got 10"),
     ("sample {run} --steps 4 --guidance 2", "guidance needs a label"),
     ("sample {run} --steps 4 --device abacus", "device must be one of auto, cpu"),
+    ("sample {run} --device cpu:x", "device must be one of auto, cpu.* got 'cpu:x'"),
+    ("sample {run} --seed 100000000000000000000000", r"seed must be in \[0, 2\^32\), got 1000"),
+    ("sample {run} --out .", "expected a file in a folder that can be written to, got ."),
+    ("sample {run} --png {new}/s.png", "expected a file in a folder that can be written to, got .*/s.png"),
+    ("train --out {new} --data mnist", "needs a budget"),               # both before any download
+    ("train --out {new} --data mnist --steps 1 --width 12", "width must be a multiple of 8, got 12"),
     ("evaluate {new}", "holds no run"),
+    ("evaluate {run} --held-out 1", "held_out must be 0 or at least 2, got 1"),
+    ("evaluate {run} --held-out -5", "held_out must be 0 or at least 2, got -5"),
+    ("evaluate {run} --draws 0", "draws must be at least 1, got 0"),
     ("evaluate {run} --samples {new}", "No such file"),
 ])
 def test_bad_arguments_get_one_line(argv, says, run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(data.DATASETS, "mnist", None)                   # no line here comes after a download
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     assert re.search(says, fails(capsys, 2, *argv.format(run=run, new=tmp_path / "new").split()))
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
@@ -130,10 +140,49 @@ def test_samples_cut_short_get_one_line(run, tmp_path, capsys):
     assert "s.npy is cut short" in fails(capsys, 1, "evaluate", run, "--samples", tmp_path / "s.npy")
 
 
-def test_samples_of_another_type_or_shape_get_one_line(run, tmp_path, capsys):
-    np.save(tmp_path / "s.npy", np.zeros((20, 8, 8)))
-    line = fails(capsys, 2, "evaluate", run, "--samples", tmp_path / "s.npy")
-    assert "must hold float32 [n, c, h, w], got float64 [20, 8, 8]" in line
+@pytest.mark.parametrize("content", [b"PK\x03\x04 and more", b"", b"\x93NUMPY"])
+def test_samples_that_are_no_npy_file_get_one_line(run, tmp_path, capsys, content):
+    (tmp_path / "s.npz").write_bytes(content)
+    assert "is no .npy file" in fails(capsys, 1, "evaluate", run, "--samples", tmp_path / "s.npz")
+
+
+def image(value: float) -> np.ndarray:
+    return np.full((20, 1, 8, 8), value, np.float32)
+
+
+@pytest.mark.parametrize(("samples", "says"), [
+    (np.zeros((20, 8, 8)), "must hold float32 [n, c, h, w], got float64 [20, 8, 8]"),
+    (image(0)[:0], "must hold float32 [n, c, h, w], got float32 [0, 1, 8, 8]"),
+    (np.concatenate([image(-3), image(255)]), "must lie in [-1, 1], got -3 to 255"),
+    (np.concatenate([image(0), image(np.nan)]), "must lie in [-1, 1], got nan to nan"),
+])
+def test_samples_that_are_no_images_get_one_line(run, tmp_path, capsys, samples, says):
+    np.save(tmp_path / "s.npy", samples)
+    assert says in fails(capsys, 2, "evaluate", run, "--samples", tmp_path / "s.npy")
+
+
+@pytest.mark.parametrize("error", [
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), MemoryError()])
+def test_too_little_memory_gets_one_line(run, tmp_path, capsys, monkeypatch, error):
+    def forward(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(UNet, "forward", forward)
+    line = fails(capsys, 1, "sample", run, "--out", tmp_path / "s.npy")
+    assert line == "ddpm-lite: out of memory: try a smaller --batch or --width\n"
+
+
+def test_a_mistake_of_our_own_keeps_its_traceback(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(UNet, "forward", lambda *_: torch.zeros(2) + torch.zeros(3))
+    with pytest.raises(RuntimeError, match="must match the size"):
+        main(["sample", str(run), "--out", str(tmp_path / "s.npy")])
+
+
+def test_without_pillow_a_grid_is_refused_before_anything_is_drawn(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    line = fails(capsys, 1, "sample", run, "--out", tmp_path / "s.npy", "--png", tmp_path / "s.png")
+    assert "pip install pillow" in line and list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_gets_one_line(tmp_path, capsys, monkeypatch):
@@ -200,6 +249,13 @@ def test_no_batch_is_larger_than_asked(run, tmp_path, monkeypatch):
     assert sizes == [3, 3, 3, 3, 1, 1]
 
 
+def test_without_steps_a_short_run_is_walked_whole(run, tmp_path, monkeypatch):
+    calls, forward = [], UNet.forward
+    monkeypatch.setattr(UNet, "forward", lambda net, x, *rest: calls.append(1) or forward(net, x, *rest))
+    assert main(["sample", str(run), "--n", "1", "--out", str(tmp_path / "s.npy")]) == 0
+    assert len(calls) == 40                                             # T, since 50 would be too many
+
+
 def test_a_label_and_its_guidance_reach_the_network(run, tmp_path, monkeypatch):
     labels, forward = [], UNet.forward
 
@@ -245,7 +301,7 @@ def test_evaluation_is_the_metrics_and_the_bound(run, tmp_path, capsys):
         assert result[name] == pytest.approx(value, rel=1e-5), name
     assert result["samples"] == 200 and result["held_out"] == 20 and result["draws"] == 5
     net, sched, _ = load(run)
-    cost = elbo(net, sched, data.digits("test")[:20], variance="learned", levels=17, draws=5,
+    cost = elbo(net, sched, data.digits("test")[:20], variance="learned", clip=1.0, levels=17, draws=5,
                 generator=torch.Generator().manual_seed(0))
     each = bits(cost.total, 64).double()
     assert result["bits_per_dim"] == pytest.approx(each.mean().item(), rel=1e-5)

@@ -84,7 +84,9 @@ def test_the_loss_of_the_best_network_is_the_floor():
     (lambda s: dl.exact.gaussian(s, 0.0, -1.0), "var must be at least 0"),
     (lambda s: dl.exact.mixture(s, torch.ones(2), torch.zeros(3, 1), torch.ones(2)), "as many as means"),
     (lambda s: dl.exact.mixture(s, -torch.ones(2), torch.zeros(2, 1), torch.ones(2)), "must be positive"),
-    (lambda s: dl.exact.empirical(s, torch.zeros(0, 2)), "must hold an example"),
+    (lambda s: dl.exact.empirical(s, torch.zeros(0, 2)), r"data must be \[n, ...\], n >= 1"),
+    (lambda s: dl.exact.mixture(s, torch.ones(2), torch.zeros(2), torch.ones(2)), "one row a component"),
+    (lambda s: dl.exact.empirical(s, torch.zeros(3, 1))(torch.zeros(2, 2), 3), r"\[1\], got \[2, 2\]"),
 ])
 def test_bad_input_gets_one_clear_line(as_user, call, says):
     with pytest.raises(ValueError, match=says):

@@ -111,6 +111,28 @@ def test_bits_per_dimension():
     assert_close(dl.bits(torch.tensor(64 * math.log(2)), 64), torch.tensor(1.0))
 
 
+def test_the_bound_of_a_clipped_model():
+    """With clip the bound is that of a network whose x0 is cut to [-1, 1] itself; float64, 1e-12."""
+    sched, x0 = uneven(), torch.randn(5, 3, **DOUBLE).clamp(-1, 1)
+
+    def cut(x, t):
+        return dl.predict(sched, "eps", 3 * x, x, t, clip=1.0).x0
+
+    seeds = [torch.Generator().manual_seed(1) for _ in range(2)]
+    clipped = dl.elbo(lambda x, t: 3 * x, sched, x0, clip=1.0, generator=seeds[0])
+    assert_close(clipped.total, dl.elbo(cut, sched, x0, "x0", generator=seeds[1]).total, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("v", [-60.0, 60.0])
+def test_a_wild_variance_spoils_no_gradient(v):
+    """The decoder's branch, unused for t >= 2, overflows here: neither loss nor gradient may notice."""
+    x0, eps = torch.randn(8, 1, 3).clamp(-1, 1), torch.randn(8, 1, 3)
+    learned = torch.full((8, 1, 3), v, requires_grad=True)
+    loss = dl.hybrid_loss(lambda x, t: torch.cat([eps, learned], 1), dl.cosine(10), x0, 2, eps)
+    loss.sum().backward()
+    assert loss.isfinite().all() and learned.grad.isfinite().all()
+
+
 def test_the_hybrid_loss_moves_the_mean_by_l_simple_alone():
     sched, t = uneven(), torch.tensor([1, 3, 7, 12])
     x0, eps = torch.randn(4, 2, 3).clamp(-1, 1), torch.randn(4, 2, 3)

@@ -144,8 +144,8 @@ def test_evaluate_tells_good_from_bad(digits):
 
 @pytest.mark.parametrize("bad, says", [
     (torch.zeros(20, 1, 8, 9), r"samples must be images of shape \[1, 8, 8\], got \[1, 8, 9\]"),
-    (torch.zeros(9, 1, 8, 8), "10 or more images without NaN, got 9"),
-    (torch.full((20, 1, 8, 8), math.nan), "10 or more images without NaN")])
+    (torch.zeros(9, 1, 8, 8), "samples must be 10 or more images, got 9"),
+    (torch.full((20, 1, 8, 8), math.nan), "samples must be finite, got NaN or infinity in 20 of 20 images")])
 def test_bad_samples_are_refused(digits, bad, says, as_user):
     train, test, labels = digits
     with pytest.raises(ValueError, match=says):

@@ -90,9 +90,9 @@ def test_kl_is_the_integral():
     (lambda s, x: dl.q_step(s, x, 0), "t must be at least 1"),
     (lambda s, x: dl.q_posterior(s, x, x, 0), "t must be at least 1"),
     (lambda s, x: dl.q_posterior(s, x, x, torch.tensor([0, 3])), "t must be at least 1"),
-    (lambda s, x: dl.q_posterior(s, x, x, 5, prev=5), "prev must lie below t"),
-    (lambda s, x: dl.q_posterior(s, x, x, torch.tensor([5, 6]), torch.tensor([4, 6])), "must lie below t"),
-    (lambda s, x: dl.q_posterior(s, x, x, 5, prev=-1), r"t must lie in \[0, 12\], got -1"),
+    (lambda s, x: dl.q_posterior(s, x, x, 5, prev=5), r"prev must lie in \[0, t\)"),
+    (lambda s, x: dl.q_posterior(s, x, x, torch.tensor([5, 6]), torch.tensor([4, 6])), "prev = "),
+    (lambda s, x: dl.q_posterior(s, x, x, 5, prev=-1), r"prev must lie in \[0, t\), got prev = -1"),
     (lambda s, x: dl.q_xt(s, x, 13), r"t must lie in \[0, 12\], got 13"),
     (lambda s, x: dl.q_xt(s, x, torch.tensor([1.0, 2.0])), "int64 tensor"),
 ])

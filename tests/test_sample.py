@@ -174,11 +174,20 @@ def test_guidance_reaches_beyond_the_label():
         assert (dl.guide(net, 7, strength)(x, t) == says).all()
 
 
+def test_guidance_leaves_a_learned_variance_alone():
+    def net(x, t, label):
+        return torch.cat([torch.full_like(x, 1.0 if label is None else 3.0), torch.full_like(x, 0.5)], 1)
+
+    out = dl.guide(net, 7, 2)(torch.zeros(2, 1, 4), torch.tensor([3, 3]))
+    assert (out[:, 0] == 7).all() and (out[:, 1] == 0.5).all()
+
+
 def test_a_network_left_in_training_mode_is_reported():
     net = torch.nn.Dropout(0.5)
-    net.forward = lambda x, t: x                                        # type: ignore[method-assign]
-    with pytest.warns(UserWarning, match=r"call net.eval\(\)"):
-        dl.ddim(net, uneven(), torch.randn(2, 2), 3)
+    net.forward = lambda x, t, label=None: x                            # type: ignore[method-assign]
+    for called in (net, dl.guide(net, 1, 2.0)):
+        with pytest.warns(UserWarning, match=r"call net.eval\(\)"):
+            dl.ddim(called, uneven(), torch.randn(2, 2), 3)
 
 
 @pytest.mark.parametrize(("call", "says"), [
@@ -191,6 +200,7 @@ def test_a_network_left_in_training_mode_is_reported():
     (lambda s, x: dl.dpm_solver(lambda x, t: x, s, x, [13, 0]), "fall from"),
     (lambda s, x: dl.dpm_solver(lambda x, t: x, s, x, [5, -1, 0]), "fall from"),
     (lambda s, x: dl.dpm_solver(lambda x, t: x, s, x, [5.5, 0]), "fall from"),
+    (lambda s, x: dl.ddim(lambda x, t: x, s, x, 10.0), "a whole number or a falling sequence"),
     (lambda s, x: dl.ancestral(lambda x, t: x, s, x[:0]), "b >= 1"),
     (lambda s, x: dl.ancestral(lambda x, t: x, s, x.long()), "float tensor"),
     (lambda s, x: dl.last(iter([])), "no state left"),

@@ -74,7 +74,10 @@ def test_a_device_without_float64_never_sees_it():
     (lambda: dl.linear(T=0), "T must be a whole number, at least 2, got 0"),
     (lambda: dl.linear(T=1), "at least 2, got 1"),
     (lambda: dl.cosine(T=2.5), "at least 2, got 2.5"),
-    (lambda: dl.linear(T=10, beta_T=1.5), "strictly between 0 and 1, got beta_7 = 1.0"),
+    (lambda: dl.linear(T=10, beta_T=1.5), "beta_T must lie strictly between 0 and 1, got 1.5"),
+    (lambda: dl.linear(T=10, beta_1=0.0), "beta_1 must lie strictly between 0 and 1, got 0"),
+    (lambda: dl.Schedule.from_beta([0.999] * 200), "alpha_bar must fall at every step"),
+    (lambda: dl.Schedule.from_beta([1e-17, 0.1]), "alpha_bar must fall at every step"),
     (lambda: dl.Schedule.from_beta([0.1, 1.5]), "strictly between 0 and 1, got beta_2 = 1.5"),
     (lambda: dl.Schedule.from_beta([0.1, 0.0]), "got beta_2 = 0"),
     (lambda: dl.Schedule.from_beta([math.nan]), "got beta_1 = nan"),
@@ -86,6 +89,9 @@ def test_a_device_without_float64_never_sees_it():
     (lambda: at(dl.linear(10).beta, torch.tensor([3, -2])), r"got -2 to 3"),
     (lambda: at(dl.linear(10).beta, torch.tensor([0.5])), "int64"),
     (lambda: at(dl.linear(10).beta, 0.5), "int64 tensor"),
+    (lambda: at(dl.linear(10).beta, True), "int64 tensor"),
+    (lambda: at(dl.linear(10).beta, torch.ones(11, dtype=torch.bool)), "int64 tensor"),
+    (lambda: dl.q_xt(dl.linear(10), torch.ones(2, 3, dtype=torch.uint8), 5), "float tensor, got torch.uint8"),
     (lambda: fit(dl.linear(10).beta[1:3], torch.zeros(3, 4)), "one entry an example, 3, got 2"),
 ])
 def test_bad_input_gets_one_clear_line(as_user, make, says):

@@ -16,7 +16,7 @@ from torch import nn
 
 import ddpm_lite as dl
 from ddpm_lite.batches import draw, generator, mixed, order, stratified
-from ddpm_lite.dist import pick_device
+from ddpm_lite.dist import pick_device, start
 from ddpm_lite.ema import ema
 from ddpm_lite.files import read_tensors
 from ddpm_lite.train import LOSSES, TrainConfig, Trainer
@@ -103,6 +103,19 @@ def test_the_first_step_follows_the_gradient_of_the_mean_loss(loss, target):
     for name, p in by_hand.named_parameters():                          # float32
         torch.testing.assert_close(gradient(trainer)[name], p.grad, rtol=1e-4, atol=1e-6)
     assert step.step == 1 and math.isfinite(step.loss)
+
+
+def test_the_hybrid_loss_knows_the_grey_levels_of_its_data():
+    net, sched = {"learned_variance": True}, dl.cosine(2)               # half the batch is at t = 1
+    index, t, eps, _ = draw(0, 0, 6, 20, (1, 8, 8), 2, 0.1, slice(None))
+    losses = []
+    for name, levels in (("digits", 17), ("", 256)):
+        said = TrainConfig(steps=1, batch=6, device="cpu", loss="hybrid", data=name)
+        trainer, by_hand = Trainer(small(net=net).net, sched, images(), said), small(net=net).net
+        expected = dl.hybrid_loss(by_hand, sched, images()[index], t, eps, levels=levels).mean()
+        losses.append(next(trainer.run()).loss)
+        assert losses[-1] == pytest.approx(expected.item(), rel=1e-5)   # float32
+    assert losses[1] - losses[0] > 1e-3
 
 
 def test_the_loss_falls_to_that_of_the_exact_denoiser():
@@ -251,9 +264,21 @@ def test_config_says_what_it_expects(wrong, says):
         TrainConfig(**wrong)
 
 
-def test_an_unknown_device_is_refused():
-    with pytest.raises(ValueError, match="device must be one of auto, cpu"):
-        pick_device("abacus")
+@pytest.mark.parametrize("name", ["abacus", "cpu:x", "cpu:", "cpu:-1", "cuda:99", "auto:0"])
+def test_an_unknown_device_is_refused(name):
+    with pytest.raises(ValueError, match=f"device must be one of auto, cpu.* got '{name}'"):
+        pick_device(name)
+
+
+def test_a_process_with_a_gpu_takes_it_before_it_joins(monkeypatch):
+    calls, device = [], torch.device("cuda:1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.append(device))
+    monkeypatch.setattr(torch.distributed, "init_process_group",
+                        lambda backend, **options: calls.append((backend, options)))
+    start(device)
+    start(torch.device("cpu"))
+    assert calls == [device, ("nccl", {"device_id": device}), ("gloo", {})]
 
 
 @pytest.mark.parametrize(("data", "says"), [
@@ -279,7 +304,7 @@ def test_images_in_0_to_1_are_warned_of_and_others_are_not():
 
 @pytest.mark.parametrize(("labels", "classes"), [
     (torch.arange(20), 3), (torch.zeros(19, dtype=torch.int64), 3), (torch.full((20,), -1), 3),
-    (torch.zeros(20, dtype=torch.int64), 0),
+    (torch.zeros(20, dtype=torch.int64), 0), (torch.zeros(20), 3),
 ])
 def test_labels_must_fit(labels, classes):
     with pytest.raises(ValueError, match=rf"labels must be 20 whole numbers in \[0, {classes}\)"):

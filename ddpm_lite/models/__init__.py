@@ -1,4 +1,4 @@
-"""Networks: any callable `(x, t) -> tensor` will do, these three are enough for the course."""
+"""Networks: any callable `(x, t) -> tensor` will do, these two are enough for the course."""
 from ddpm_lite.models.mlp import MLP
 from ddpm_lite.models.time import TimeEmbedding, sinusoid
 from ddpm_lite.models.unet import UNet, UNetConfig
