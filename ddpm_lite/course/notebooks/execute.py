@@ -35,10 +35,10 @@ class Measured(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """What a kernel sees, so that two executions agree: fixed hashes, two threads, no foreign backend."""
+    """What a kernel sees, so that two executions agree: fixed hashes, one thread, no foreign backend."""
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
     path = os.pathsep.join(filter(None, [str(REPO), env.get("PYTHONPATH")]))
-    return env | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2",
+    return env | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
                   "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": path,
                   "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
