@@ -42,10 +42,6 @@ register(Exercise(
                               "The decay doesn't warm up: a young average would be mostly random start."),
         "swapped": Mistake(lambda average, weights, decay, n: ema_update(weights, average, decay, n),
                            "Average and weights have each other's share: which of them should move slowly?"),
-        "the larger decay": Mistake(
-            lambda average, weights, decay, n: max(decay, (1 + n) / (10 + n)) * average
-            + (1 - max(decay, (1 + n) / (10 + n))) * weights,
-            "Of the two decays the smaller one holds: what is yours at n = 0?"),
     },
 ))
 
