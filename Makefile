@@ -1,6 +1,7 @@
 # make lab                 install what is missing, then open the course in JupyterLab
 # make test                install what is missing, then run everything that must pass
-# make generated           write again what is made from other files: environment.yml, parts of README.md
+# make equations           write the registered equations into the notebooks
+# make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
 # make pins                take the versions in .venv as the tested set (constraints.txt), then `make generated`
 # make links URL=https://github.com/OWNER/NAME        the public address, the badges and links made from it
 #
@@ -28,7 +29,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test environment generated pins links
+.PHONY: help lab test environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -44,17 +45,23 @@ lab: environment
 
 # Two workers with a thread each beat one worker with two threads; a file's fixtures are made once.
 test: environment
-	@echo "test 1/5: generated files (.ci/generate.py)"
+	@echo "test 1/6: generated files (.ci/generate.py)"
 	@$(BIN)/python .ci/generate.py --check
-	@echo "test 2/5: style (ruff)"
+	@echo "test 2/6: style (ruff)"
 	@$(BIN)/ruff check --quiet
-	@echo "test 3/5: types (mypy)"
+	@echo "test 3/6: types (mypy)"
 	@$(BIN)/python -m mypy --no-error-summary
-	@echo "test 4/5: the package (pytest)"
+	@echo "test 4/6: the mathematics (every equation proved, every mutant rejected, every claim judged)"
+	@$(BIN)/python -m ddpm_lite.verified sync --check notebooks
+	@$(BIN)/python -m ddpm_lite.verified report
+	@echo "test 5/6: the package (pytest)"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(TEST_ARGS)
-	@echo "test 5/5: the notebooks (nbval)"
+	@echo "test 6/6: the notebooks (nbval)"
 	@$(BIN)/python -m ddpm_lite.course.notebooks test
 	@echo "test: all passed"
+
+equations: environment
+	@$(BIN)/python -m ddpm_lite.verified sync notebooks
 
 generated: environment
 	@$(BIN)/python .ci/generate.py

@@ -2,6 +2,7 @@
 
 environment.yml, binder/environment.yml   from constraints.txt
 the table of notebooks in README.md       from each notebook's H1 and its metadata "ddpm_lite"
+docs/audit.md                             from ddpm_lite/verified/audit
 the badges and links in README.md         from [project.urls] in pyproject.toml; none while that is empty
 """
 import argparse
@@ -82,7 +83,13 @@ def readme() -> str:
     return text
 
 
-FILES = {"environment.yml": environment, "binder/environment.yml": environment, "README.md": readme}
+def audit() -> str:
+    from ddpm_lite.verified.audit_table import table
+    return table()
+
+
+FILES = {"environment.yml": environment, "binder/environment.yml": environment, "README.md": readme,
+         "docs/audit.md": audit}
 
 
 def set_address(url: str) -> None:
@@ -114,6 +121,7 @@ def main() -> int:
         if args.check:
             print(f"{name} is out of date: run `make generated`", file=sys.stderr)
         else:
+            (ROOT / name).parent.mkdir(exist_ok=True)
             (ROOT / name).write_text(text)
             print(f"wrote {name}")
     return int(args.check and bool(stale))

@@ -19,7 +19,7 @@ from pathlib import Path
 from .check import nbval
 from .execute import REPO, Failed, Measured, execute
 from .lint import MEGABYTES, NO_TORCH, comparison, heading, lint
-from .store import RUNS_IN, clean, differences, read, text, write
+from .store import RUNS_IN, clean, differences, read, settle, text, write
 
 SECONDS, PICTURE, PEAK_MB, SLACK = 90, 5, 1024, 3                      # budgets, and the slack for time alone
 COURSE_SECONDS = 600                                                    # all notebooks together
@@ -64,13 +64,14 @@ def linted(path: Path) -> Iterator[str]:
 
 
 def save(path: Path) -> Iterator[str]:
-    notebook = read(path)
+    stored, notebook = read(path), read(path)
     try:
         measured = run(notebook, path)
     except Failed as error:
         yield f"{error}\n(the file is as it was)"
         return
     clean(notebook)
+    settle(stored, notebook)
     if CAP in os.environ:
         print(f"{path.name}: saved with {CAP}={os.environ[CAP]}: save again without it", file=sys.stderr)
     else:
