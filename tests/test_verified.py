@@ -403,6 +403,16 @@ def test_values_definitions_and_code_pass(tmp_path, source):
     assert list(sync_module.faults(notebook(tmp_path, source))) == []
 
 
+def test_no_inline_form_is_idle():
+    """They are typed beside the statement, out of the mutants' reach: as few as the notebooks print."""
+    printed = set()
+    for file in (ROOT / "notebooks").glob("*.ipynb"):
+        for _, source in sync_module.markdown(sync_module.read(file)):
+            rest = sync_module.CODE.sub("", sync_module.BLOCK.sub("", source))
+            printed |= {form(m[1] or m[2]) for m in sync_module.INLINE.finditer(rest)}
+    assert [latex for one in entries().values() for latex in one.inline if form(latex) not in printed] == []
+
+
 def test_an_unproved_equation_in_a_notebook_is_seen(tmp_path, capsys, monkeypatch):
     file = notebook(tmp_path, EMPTY)
     cli.main(["sync", str(file)])

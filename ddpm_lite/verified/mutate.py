@@ -85,7 +85,7 @@ def _slips(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         case ast.BinOp(left=a, op=ast.Div(), right=b):
             yield f"divisor {ast.unparse(b)} dropped", a
             if not isinstance(a, ast.Constant):
-                yield f"{ast.unparse(a)} for 1", ast.BinOp(ast.Constant(1), ast.Div(), b)
+                yield f"1 for {ast.unparse(a)}", ast.BinOp(ast.Constant(1), ast.Div(), b)
         case ast.BinOp(left=a, op=ast.Pow(), right=ast.Constant(value=int())):
             yield f"power of {ast.unparse(a)} dropped", a
         case ast.Call(func=ast.Name(id="sqrt"), args=[x]):

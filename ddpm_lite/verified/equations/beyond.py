@@ -21,8 +21,7 @@ def straight(x0: sp.Expr, eps: sp.Expr) -> sp.Expr:
 
 
 @equation("flow-path", Equation("x_u", "(1 - u)*x_0 + u*eps"),
-          title="Flow matching's path", source="Lipman et al. 2023",
-          inline=[r"x_u = (1-u)\,x_0 + u\,\varepsilon"])
+          title="Flow matching's path", source="Lipman et al. 2023")
 def _(s):
     yield "u = 0: the data", s.rhs.subs(U, 0) - S("x_0")
     yield "u = 1: the noise", s.rhs.subs(U, 1) - S("eps")
@@ -32,8 +31,7 @@ def _(s):
 
 @equation("flow-velocity",
           Chain(label(r"\frac{dx_u}{du}"), "eps - x_0", "(eps - x_u)/(1 - u)", "(x_u - x_0)/u"),
-          title="Flow matching's target, by either end", source="Lipman et al. 2023",
-          inline=[r"\frac{dx_u}{du} = \varepsilon - x_0"])
+          title="Flow matching's target, by either end", source="Lipman et al. 2023")
 def _(s):
     here = {S("x_u"): straight(S("x_0"), S("eps"))}
     speed = sp.diff(here[S("x_u")], U)
@@ -102,8 +100,7 @@ def _(s):
           Words(r"\mathrm{SNR}_T = 0:\; x_T = <<input>>, \quad \mathbb E[\varepsilon \mid x_T] = <<best>>, "
                 r"\quad \mathbb E[x_0 \mid x_T] = <<blind>>, \quad v_T = <<v>>",
                 input="eps", best="x_T", blind="mu", v="-x_0"),
-          title="No signal at the end: eps says nothing, v says x_0", source="Lin et al. 2023",
-          inline=[r"v_T = -x_0"])
+          title="No signal at the end: eps says nothing, v says x_0", source="Lin et al. 2023")
 def _(s):
     """Data of mean mu. On the circle x_t = cos(p) x_0 + sin(p) eps the target v is the slope in p."""
     p = sp.Symbol("p", positive=True)
@@ -133,8 +130,7 @@ def _(s):
 
 @equation("edm-scaling",
           Joined(Equation("x_t/sqrt(alpha_bar_t)", "x_0 + sigma*eps"), Equation("sigma", "1/sqrt(SNR_t)")),
-          title="DDPM's x_t in the scale of Karras et al.", source="Karras et al. 2022, table 1",
-          inline=[r"\sigma = 1/\sqrt{\mathrm{SNR}_t}"])
+          title="DDPM's x_t in the scale of Karras et al.", source="Karras et al. 2022, table 1")
 def _(s):
     yield "x_t over its signal's weight", s.lhs0.subs(S("x_t"), seen(S("x_0"), S("eps"))) - s.rhs0.subs(
         S("sigma"), s.rhs1)

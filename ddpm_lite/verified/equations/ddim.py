@@ -32,7 +32,7 @@ def member(mean: sp.Expr) -> sp.Expr:
 
 
 @equation("ddim-step", _step("1 - alpha_bar_prev - sigma_t**2", "eta**2"),
-          title="DDIM's step", source="DDIM eqs. (12), (16)", inline=[r"\sigma_t^2 = \eta^2 \tilde\beta_t"],
+          title="DDIM's step", source="DDIM eqs. (12), (16)",
           slips={"eta outside the square": _step("1 - alpha_bar_prev - sigma_t**2", "eta"),
                  "direction without sigma": _step("1 - alpha_bar_prev", "eta**2"),
                  "direction with eta^2 (1 - alpha_bar_t)":

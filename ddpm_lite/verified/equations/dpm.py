@@ -52,8 +52,7 @@ def exact(guess: str) -> sp.Expr:
 @equation("half-log-snr", Chain("lambda_t", "log(sqrt(alpha_bar_t)/sqrt(1 - alpha_bar_t))", "log(SNR_t)/2",
                                 relations=(":=", "=")),
           title="The time of DPM-Solver", source="DPM-Solver, section 2",
-          inline=[r"\lambda = \log(\sqrt{\bar\alpha}/\sqrt{1-\bar\alpha})",
-                  r"\lambda_t = \log(\sqrt{\bar\alpha_t}/\sqrt{1-\bar\alpha_t})"])
+          inline=[r"\lambda = \log(\sqrt{\bar\alpha}/\sqrt{1-\bar\alpha})"])
 def _(s):
     a, b = scales()[:2]
     yield "lambda is the logarithm of signal over noise in x_t", s.line0 - sp.log(a / b)

@@ -112,8 +112,7 @@ def _(s):
 
 @equation("score-eps",
           Equation(label(r"\mathbb E[\varepsilon \mid x_t]"), "-(sqrt(1 - alpha_bar_t)*score_t)"),
-          title="The best eps is the score, scaled", source="Song, Ermon 2019; DDPM section 3.2",
-          inline=[r"\hat\varepsilon = -\sqrt{1-\bar\alpha_t}\,\nabla\log q(x_t)"])
+          title="The best eps is the score, scaled", source="Song, Ermon 2019; DDPM section 3.2")
 def _(s):
     mean, var = given(S("mu"))
     eps = (S("x_t") - mean) / sp.sqrt(var)

@@ -12,7 +12,7 @@ from ..registry import Absurd, definition, equation
 from ..statements import Chain, Equation, GaussianLaw, Joined, Words, label
 
 definition("alpha", Equation("alpha_t", "1 - beta_t", ":="), title="What is kept of the variance",
-           source="DDPM section 2", inline=[r"\alpha_t = 1 - \beta_t", r"1 - \alpha_t = \beta_t"])
+           source="DDPM section 2", inline=[r"\alpha_t = 1 - \beta_t"])
 
 
 @cache
@@ -56,8 +56,7 @@ def inside(expr: sp.Expr) -> sp.Expr:
 
 @equation("noise-moments", Joined(Equation(label(r"\mathbb E\left[\varepsilon\right]"), "0"),
                                   Equation("E(eps**2)", "1")),
-          title="Two averages over noise",
-          inline=[r"\mathbb E[\varepsilon] = 0", r"\mathbb E[\varepsilon^2] = 1"])
+          title="Two averages over noise")
 def _(s):
     yield "the integral of the noise over its bell", s.rhs0 - average_of(S("eps"))
     square = average_of(S("eps") ** 2)
@@ -69,7 +68,6 @@ def _(s):
           Words(r"<<lhs>> = <<rhs>>,\qquad \varepsilon_t \sim \mathcal N(0, I),\qquad t = 1, \dots, T",
                 lhs="x_t", rhs="sqrt(1 - beta_t)*x_prev + sqrt(beta_t)*eps_t"),
           title="One step of noise", source="DDPM eq. (2)",
-          inline=[r"x_t = \sqrt{1-\beta_t}\,x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t"],
           slips={"noise scaled by beta (DiffusionFastForward)": Words("<<lhs>> = <<rhs>>", lhs="x_t",
                                                rhs="sqrt(1 - beta_t)*x_prev + beta_t*eps_t"),
                  "uniform noise u times beta (acids-ircam/diffusion_models)": Words(
@@ -105,7 +103,7 @@ def _(s):
 
 
 @equation("unit-variance-factor", Equation(label("c"), "sqrt(1 - beta_t)"),
-          title="The factor that keeps variance 1", inline=[r"c = \sqrt{1 - \beta_t}"])
+          title="The factor that keeps variance 1")
 def _(s):
     after = S("c") ** 2 + S("beta_t")
     yield "variance 1 stays 1 with this factor", after.subs(S("c"), s.rhs) - 1
@@ -136,7 +134,7 @@ def _(s):
 @equation("slip-fixed-point",
           Words(r"<<lhs>> = <<rhs>> \quad\Longleftrightarrow\quad <<here>> = <<rest>>",
                 lhs="V", rhs="(1 - beta)*V + beta**2", here="V", rest="beta"),
-          title="Where the chain rests when noise is scaled by beta", inline=[r"V = \beta"])
+          title="Where the chain rests when noise is scaled by beta")
 def _(s):
     after = moments(sp.sqrt(1 - S("beta")) * sp.sqrt(S("V")) * noise("before") + S("beta") * noise("t"))[1]
     yield "the variance after one wrong step", s.rhs - after
@@ -161,8 +159,7 @@ def _(s):
         ours - s.both * u**2 / 2)
 
 
-@equation("three-four-five", Equation("3**2 + 4**2", "5**2"), title="Standard deviations 3 and 4 make 5",
-          inline=["3^2 + 4^2 = 5^2"])
+@equation("three-four-five", Equation("3**2 + 4**2", "5**2"), title="Standard deviations 3 and 4 make 5")
 def _(s):
     var = moments(3 * noise("a") + 4 * noise("b"))[1]
     yield "the variance of three noises of one kind and four of another", s.lhs - var
@@ -178,8 +175,7 @@ def _(s):
 
 
 @equation("merged-variance", Chain("alpha_t*(1 - alpha_prev) + paren(1 - alpha_t)", "1 - alpha_t*alpha_prev"),
-          title="Two noises become one",
-          inline=[r"\alpha_t(1-\alpha_{t-1}) + (1-\alpha_t) = 1 - \alpha_t\alpha_{t-1}"])
+          title="Two noises become one")
 def _(s):
     yield "the variance of two steps", s.lhs - moments(two_steps())[1]
     yield "the same, multiplied out", s.line0 - s.lhs

@@ -67,8 +67,7 @@ def _(s):
 @equation("alpha-bar-recursion",
           Joined(Equation("alpha_bar(0)", "1"), Equation("alpha_bar_next", "alpha_next*alpha_bar_t")),
           title="The share of the picture, step by step", source="DDPM section 2",
-          inline=[r"\bar\alpha_0 = 1", r"\bar\alpha_t = \alpha_t\bar\alpha_{t-1}",
-                  r"\bar\alpha_{t+1} = \alpha_{t+1}\bar\alpha_t"])
+          inline=[r"\bar\alpha_0 = 1"])
 def _(s):
     yield "before any step the factor before x_0 is 1", explicit(s.lhs0, 0) - kept(0)
     yield "its square is 1", s.rhs0 - kept(0)
@@ -117,7 +116,6 @@ def _(s):
 
 @equation("closed-form-sample", Equation("x_t", "sqrt(alpha_bar_t)*x_0 + sqrt(1 - alpha_bar_t)*eps"),
           title="The jump, to draw from", source="DDPM eq. (4)",
-          inline=[r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\varepsilon"],
           slips={"alpha for alpha_bar": Equation("x_t", "sqrt(alpha_t)*x_0 + sqrt(1 - alpha_t)*eps"),
                  "no roots": Equation("x_t", "alpha_bar_t*x_0 + (1 - alpha_bar_t)*eps")})
 def _(s):

@@ -34,9 +34,7 @@ def _(s):
 @equation("snr", Joined(Equation("SNR_t", "alpha_bar_t/(1 - alpha_bar_t)"),
                         Equation("alpha_bar_t", "SNR_t/(1 + SNR_t)"),
                         by=r"\qquad\Longleftrightarrow\qquad "),
-          title="Signal to noise", source="Kingma et al. 2021, section 3",
-          inline=[r"\mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t}",
-                  r"\mathrm{SNR}_t = \bar\alpha_t/(1-\bar\alpha_t)"])
+          title="Signal to noise", source="Kingma et al. 2021, section 3")
 def _(s):
     mean, var = moments(path()["x_t"])
     ratio = sp.diff(mean, S("x_0")) ** 2 / var
@@ -72,8 +70,7 @@ def _(s):
 
 
 @equation("invert-x0", Equation("x_0", "(x_t - sqrt(1 - alpha_bar_t)*eps)/sqrt(alpha_bar_t)"),
-          title="The picture from x_t and the noise", source="DDPM eq. (15)",
-          inline=[r"x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\varepsilon)/\sqrt{\bar\alpha_t}"])
+          title="The picture from x_t and the noise", source="DDPM eq. (15)")
 def _(s):
     yield "put in the walk to x_t and its whole noise: the picture is left", (
         s.lhs - s.rhs).xreplace(walked())

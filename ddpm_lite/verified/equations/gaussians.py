@@ -113,7 +113,7 @@ def _(s):
                 r"\varepsilon = <<back>> \end{gathered}",
                 z="mu + sigma*eps", mean="mu", var="sigma**2", back="(z - mu)/sigma"),
           title="Reparametrisation: a draw as a formula",
-          source="Kingma and Welling 2014, section 2.4", inline=[r"z = \mu + \sigma\,\varepsilon"])
+          source="Kingma and Welling 2014, section 2.4")
 def _(s):
     z, eps = S("z"), S("eps")
     yield "there and back again", s.back.subs(z, s.z) - eps

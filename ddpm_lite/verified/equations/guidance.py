@@ -23,7 +23,6 @@ W = S("w")
                 "-(sqrt(1 - alpha_bar_t)*(score_t + (1 + w)*score_y))",
                 endings=("", "", r"\quad\text{for the best networks}")),
           title="Guidance", source="Ho, Salimans 2022, eq. (6)",
-          inline=[r"(1+w)\,\hat\varepsilon(x_t, y) - w\,\hat\varepsilon(x_t)"],
           slips={"1 - w": Chain(label(r"\hat\varepsilon_w"), "(1 - w)*eps_y + w*eps_none",
                                 "eps_none + (1 + w)*(eps_y - eps_none)",
                                 "-(sqrt(1 - alpha_bar_t)*(score_t + (1 + w)*score_y))")})

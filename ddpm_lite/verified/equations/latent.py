@@ -63,7 +63,7 @@ def least(u: sp.Symbol, gap: sp.Expr):
 
 @equation("kl-nonnegative", Words(r"p, q > 0: \quad \mathrm{KL}(q \,\|\, p) = "
                                   r"\mathbb E_q\left[<<gap>>\right] \ge 0", gap="p_z/q_z - 1 - log(p_z/q_z)"),
-          title="KL is never negative, and 0 only for equal laws", inline=[r"\mathrm{KL}(q \,\|\, p) \ge 0"])
+          title="KL is never negative, and 0 only for equal laws")
 def _(s):
     p, q, u = S("p_z"), S("q_z"), sp.Symbol("u", positive=True)
     under = s.gap.subs(q, S("q_zx"))                                # E_q reads the weights of q(z | x)
@@ -75,7 +75,7 @@ def _(s):
 
 @equation("jensen", Words(r"Y > 0: \quad <<lhs>> \le <<rhs>>", lhs="E(log(Y))", rhs="log(E(Y))"),
           title="Jensen's inequality for the logarithm",
-          source="Jensen 1906", inline=[r"\mathbb E[\log Y] \le \log \mathbb E[Y]"])
+          source="Jensen 1906")
 def _(s):
     y, k = sp.symbols("y_1:4", positive=True), sp.symbols("k_1:4", positive=True)
     u, m, Y = sp.Symbol("u", positive=True), sp.Symbol("m", positive=True), sp.Symbol("Y", positive=True)
@@ -144,7 +144,6 @@ def _vae(line: str) -> Statement:
 @equation("vae-elbo", _vae(r"under(E_q(log(p_xgz)), '\\text{reconstruction}')"
                            r" - under(KL(q_zx, p_z), '\\text{distance to the prior}')"),
           title="The ELBO of a VAE", source="Kingma and Welling 2014, eq. (3)",
-          inline=[r"\mathcal L(x) = \mathbb E_q[\log p(x \mid z)] - \mathrm{KL}(q(z \mid x) \,\|\, p(z))"],
           slips={"KL to the posterior": _vae("E_q(log(p_xgz)) - KL(q_zx, p_zx)"),
                  "the joint for the decoder": _vae("E_q(log(p_xz)) - KL(q_zx, p_z)"),
                  "KL with exchanged arguments": _vae("E_q(log(p_xgz)) - KL(p_z, q_zx)"),

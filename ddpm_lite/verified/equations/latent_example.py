@@ -49,7 +49,7 @@ def elbo() -> sp.Expr:
 
 @equation("toy-variance", Words(r"\operatorname{Var}(x) = <<name>> = <<value>>",
                                 name="var_x", value="w**2 + sigma**2"),
-          title="The variance of x in the linear Gaussian model", inline=[r"\sigma_x^2 = w^2 + \sigma^2"])
+          title="The variance of x in the linear Gaussian model")
 def _(s):
     var = moments(W * noise("z") + S("sigma") * noise("x"))[1]
     yield "x is w z plus noise; variances of independent parts add", s.value - var

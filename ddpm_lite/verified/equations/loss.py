@@ -138,7 +138,6 @@ def _(s):
 @equation("model-mean", Equation(label(r"\mu_\theta(x_t, t) = \tilde\mu_t(x_t, \hat x_0)"),
                                  "1/sqrt(alpha_t)*(x_t - beta_t/sqrt(1 - alpha_bar_t)*eps_hat)"),
           title="The model's mean is the posterior's at x0_hat", source="DDPM eq. (11)",
-          inline=[r"\mu_\theta(x_t, t) = \tilde\mu_t(x_t, \hat x_0)"],
           slips={"sqrt(1 - alpha_t) under beta_t, the bar lost":
                  Equation(label(r"\mu_\theta"), BARLESS.replace("eps", "eps_hat"))})
 def _(s):

@@ -50,8 +50,7 @@ def _(s):
 @equation("optimal-sigma", Joined(Equation("sigma_star**2", "beta_tilde_t + M_t"),
                                   Equation(label(r"f(\sigma_\star^2)"),
                                            "1/2*log(sigma_star**2/beta_tilde_t)")),
-          title="The best variance is the sum of two uncertainties",
-          inline=[r"\sigma_\star^2 = \tilde\beta_t + M_t"])
+          title="The best variance is the sum of two uncertainties")
 def _(s):
     star = plain(s.rhs0)
     yield "the slope of the expected KL is 0 there", expected().diff(W).subs(W, star)

@@ -49,7 +49,7 @@ def _(s):
 @equation("posterior-at-one", Words(r"\bar\alpha_0 = <<bar>>,\qquad \tilde\beta_1 = <<var>>,\qquad "
                                     r"\tilde\mu_1(x_1, x_0) = <<mean>>", bar="1", var="0", mean="x_0"),
           title="The last step back",
-          inline=[r"\bar\alpha_0 = 1", r"\tilde\beta_1 = 0", r"\tilde\mu_1 = x_0"])
+          inline=[r"\bar\alpha_0 = 1", r"\tilde\beta_1 = 0"])
 def _(s):
     """In the formulas x_t is x_1 and alpha_bar_{t-1} is alpha_bar_0."""
     yield "an empty product", s.bar - sp.Product(S("alpha_t"), (S("i"), 1, 0)).doit()

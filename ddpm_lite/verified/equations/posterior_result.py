@@ -42,7 +42,7 @@ def _(s):
 
 
 @equation("posterior-variance", Equation("beta_tilde_t", VAR), title="The posterior's variance",
-          source="DDPM eq. (7)", inline=[r"\tilde\beta_t = 1/P"],
+          source="DDPM eq. (7)",
           slips={"read as beta (KimRass/DDPM, issue 1)": Equation("beta_tilde_t", "beta_t"),
                  "a standard deviation": Equation("beta_tilde_t", f"sqrt({VAR})")})
 def _(s):
@@ -52,7 +52,6 @@ def _(s):
 
 
 @equation("posterior-mean", Equation(label(MU), MEAN), title="The posterior's mean", source="DDPM eq. (7)",
-          inline=[r"\tilde\mu_t = B/P"],
           slips={"sqrt(alpha_bar_t) on x_t (acids-ircam/diffusion_models, issue 1)": Equation(
                      label(MU), MEAN.replace("sqrt(alpha_t)", "sqrt(alpha_bar_t)")),
                  "alpha_{t-1} for alpha_bar_{t-1} in the prior (Xie and Gan, eq. 59)": Equation(

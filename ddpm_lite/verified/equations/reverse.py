@@ -144,8 +144,7 @@ def _(s):
     yield "always rising in V", Positive(sp.diff(reduced(s.lhs), S("V")))
 
 
-@equation("strided-alpha", Equation("alpha_ts", "alpha_bar_t/alpha_bar_s"), title="The alpha of a long step",
-          inline=[r"\alpha_{t \mid s} = \bar\alpha_t/\bar\alpha_s"])
+@equation("strided-alpha", Equation("alpha_ts", "alpha_bar_t/alpha_bar_s"), title="The alpha of a long step")
 def _(s):
     yield "its root leads from the mean of x_s to that of x_t", (
         sp.sqrt(s.rhs) * sp.sqrt(S("alpha_bar_s")) - sp.sqrt(S("alpha_bar_t")))

@@ -140,8 +140,7 @@ def _(s):
                 unit="beta_t", point="(1 - alpha_bar_prev)/(1 - alpha_bar_t)*beta_t",
                 general="beta_t*(V_prev/V_t)"),
           title="For which data each variance is the true one", source="DDPM section 3.2",
-          inline=[r"\sigma_t^2 = \beta_t", r"\sigma_t^2 = \tilde\beta_t",
-                  r"\sigma_t^2 = \beta_t \frac{V_{t-1}}{V_t}"])
+          inline=[r"\sigma_t^2 = \beta_t", r"\sigma_t^2 = \tilde\beta_t"])
 def _(s):
     """q(x_{t-1} | x_t) of Gaussian data is Gaussian: with its mean and variance the step makes no error."""
     var = reverse()[1]
@@ -166,7 +165,6 @@ def _(s):
 @equation("clipped-x0", Equation("eps_hat", "(x_t - sqrt(alpha_bar_t)*x0_hat)/sqrt(1 - alpha_bar_t)"),
           title="The noise that fits a guess of x_0",
           inline=[r"\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}",
-                  r"\hat x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon}{\sqrt{\bar\alpha_t}}",
                   r"x_t = \sqrt{\bar\alpha_t}\,\hat x_0 + \sqrt{1-\bar\alpha_t}\,\hat\varepsilon"])
 def _(s):
     pair = {S("x_t"): seen(S("x0_hat"), S("eps_hat"))}

@@ -87,8 +87,7 @@ def _(s):
 @equation("probability-flow-gaussian",
           Words(r"x_0 \sim \mathcal N(\mu, V): \quad <<lhs>> = <<rhs>>", lhs="x_s",
                 rhs="sqrt(alpha_bar_s)*mu + sqrt(V_s/V_t)*(x_t - sqrt(alpha_bar_t)*mu)"),
-          title="A random way there, a way back without chance",
-          inline=[r"x_s = \sqrt{\bar\alpha_s}\,\mu + \sqrt{V_s/V_t}\,(x_t - \sqrt{\bar\alpha_t}\,\mu)"])
+          title="A random way there, a way back without chance")
 def _(s):
     """Data N(mu, V), and s before or after t: every x keeps its number of standard deviations."""
     bar = S("alpha_bar_s")
