@@ -57,10 +57,10 @@ def _(s):
 
 
 @equation("loss-weight", Equation(label("L_{t-1} - C_t"),
-                                  "under(beta_t**2/(2*sigma_t**2*alpha_t*(1 - alpha_bar_t)), 'w_t')"
+                                  "under(beta_t**2/(2*sigma_t**2*alpha_t*(1 - alpha_bar_t)), '\\\\gamma_t')"
                                   "*norm2(eps - eps_hat)"),
           title="The exact weight", source="DDPM eq. (12)",
-          inline=[r"w_t = \beta_t^2/(2\sigma_t^2\alpha_t(1-\bar\alpha_t))"],
+          inline=[r"\gamma_t = \beta_t^2/(2\sigma_t^2\alpha_t(1-\bar\alpha_t))"],
           slips={"the factor out of the norm without its square":
                  Equation(label("L_{t-1} - C_t"), "beta_t/(2*sigma_t**2*sqrt(alpha_t)*sqrt(1 - alpha_bar_t))"
                                                   "*norm2(eps - eps_hat)")})
@@ -75,15 +75,15 @@ def weight(var: sp.Expr) -> sp.Expr:
     return bound_term(told_by_noise(), told_by_noise("eps_hat"), var).subs({S("eps"): 1, S("eps_hat"): 0})
 
 
-@equation("loss-weight-tilde", Words(r"w_t = <<rhs>> \qquad \left(\sigma_t^2 = <<var>>,\ t \ge 2\right)",
+@equation("loss-weight-tilde", Words(r"\gamma_t = <<rhs>> \qquad \left(\sigma_t^2 = <<var>>,\ t \ge 2\right)",
                                      var="beta_tilde_t", rhs="beta_t/(2*alpha_t*(1 - alpha_bar_prev))"),
           title="The weight for the posterior's variance", inline=[r"\sigma_t^2 = \tilde\beta_t"])
 def _(s):
     yield "the KL for a unit error of the noise, with this variance", s.rhs - weight(s.var)
 
 
-@equation("loss-weight-beta", Words(r"w_t = <<rhs>> \qquad \left(\sigma_t^2 = <<var>>\right)", var="beta_t",
-                                    rhs="beta_t/(2*alpha_t*(1 - alpha_bar_t))"),
+@equation("loss-weight-beta", Words(r"\gamma_t = <<rhs>> \qquad \left(\sigma_t^2 = <<var>>\right)",
+                                    var="beta_t", rhs="beta_t/(2*alpha_t*(1 - alpha_bar_t))"),
           title="The weight for the forward step's variance", inline=[r"\sigma_t^2 = \beta_t"])
 def _(s):
     yield "the KL for a unit error of the noise, with this variance", s.rhs - weight(s.var)
