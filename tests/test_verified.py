@@ -408,8 +408,7 @@ def test_no_inline_form_is_idle():
     printed = set()
     for file in (ROOT / "notebooks").glob("*.ipynb"):
         for _, source in sync_module.markdown(sync_module.read(file)):
-            rest = sync_module.CODE.sub("", sync_module.BLOCK.sub("", source))
-            printed |= {form(m[1] or m[2]) for m in sync_module.INLINE.finditer(rest)}
+            printed |= {form(formula) for formula in sync_module.inline(source)}
     assert [latex for one in entries().values() for latex in one.inline if form(latex) not in printed] == []
 
 

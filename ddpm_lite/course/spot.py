@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import html
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import ipywidgets as W
 import sympy as sp
 from IPython.display import display
 from sympy.core.function import AppliedUndef
 
-from ..verified.audit import claims
+from ..verified.audit import as_printed, claims
 from ..verified.audit_table import SOURCES
 from ..verified.decide import decide
 from ..verified.formula import Formula, reduced
@@ -39,7 +40,7 @@ class Card:
     where: str
     why: str
 
-    @property
+    @cached_property
     def wrong(self) -> bool:
         """What the machine says, computed now: refuted at a point, or every step proved."""
         if refuted(self.check, self.printed) is not None:
@@ -182,21 +183,15 @@ def judge(id: str, **slots: str) -> None:
 
     ValueError for an unknown equation, slot or symbol.
     """
-    one = entry(id)
-    if one.check is None:
-        raise ValueError(f"{id} is a definition: there is nothing to judge")
-    mine = one.statement
-    for slot, text in slots.items():
-        if slot not in mine.slots:
-            raise ValueError(f"{id} has the slots {', '.join(mine.slots)}, got {slot!r}")
-        mine = mine.with_slot(slot, Formula(text))
-        _ = mine.slots[slot].expr                                       # a typo is named here
-    if all(decide(mine.slots[slot].expr - one.statement.slots[slot].expr) for slot in slots):
+    true = card(id)
+    yours = replace(true, printed=as_printed(id, **slots))
+    mine, theirs = yours.printed.slots, true.printed.slots
+    if all(decide(mine[slot].expr - theirs[slot].expr) for slot in slots):
         print("Right: proved equal to the registered form.")
-    elif Card(id, mine, one.statement, one.check, "", "").wrong:
-        parted = (_parting(mine.slots[slot], one.statement.slots[slot]) for slot in slots)
-        point, printed, true = next(filter(None, parted), ({}, "?", "?"))
+    elif yours.wrong:
+        parted = (_parting(mine[slot], theirs[slot]) for slot in slots)
+        point, gives, right = next(filter(None, parted), ({}, "?", "?"))
         told = ", ".join(f"{name} = {_number(value)}" for name, value in point.items())
-        print(f"Wrong. Plug in {told}: yours gives {printed}, the true form {true}.")
+        print(f"Wrong. Plug in {told}: yours gives {gives}, the true form {right}.")
     else:
         print("Right: the check proves it.")

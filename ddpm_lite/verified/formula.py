@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import sympy as sp
 
@@ -91,6 +91,7 @@ class Formula:
         return _value(self.tree)
 
 
+@cache
 def value(text: str) -> sp.Expr:
     """The SymPy value of a text, symbols as they are."""
     return Formula(text).expr
@@ -99,15 +100,9 @@ def value(text: str) -> sp.Expr:
 def reduced(expr: sp.Expr) -> sp.Expr:
     """The same in free symbols: alpha_bar_t = alpha_t alpha_bar_prev, beta_t = 1 - alpha_t, and so on."""
     expr = sp.sympify(expr)
-    while known := {s: _derived(s.name) for s in expr.free_symbols if s.name in DERIVED}:
+    while known := {s: value(DERIVED[s.name]) for s in expr.free_symbols if s.name in DERIVED}:
         expr = expr.xreplace(known)                                     # quicker than subs, and at once
     return expr
-
-
-def _derived(name: str, seen: dict[str, sp.Expr] = {}) -> sp.Expr:  # noqa: B006  a cache
-    if name not in seen:
-        seen[name] = value(DERIVED[name])
-    return seen[name]
 
 
 def _value(node: ast.expr) -> sp.Expr:

@@ -11,11 +11,7 @@ import sympy as sp
 
 from .formula import value
 
-
-@cache
-def S(name: str) -> sp.Expr:
-    """A symbol of the table, or the value of a text."""
-    return value(name)
+S = value                                                               # a symbol of the table, in proofs
 
 
 def noise(name: str) -> sp.Symbol:

@@ -82,6 +82,7 @@ symbol("v", "v", mistaken_for="eps")
 symbol("v_hat", r"\hat v", mistaken_for="v")
 symbol("z", "z")
 symbol("eta", r"\eta", "unit")
+symbol("score_t", r"\nabla\log q(x_t)")
 symbol("V", "V", "positive")                                        # variance of the data
 for _letter in "a b c e f g h k l m p q r u w x y A B C D M N P Q R S X Y Z".split():
     symbol(_letter, _letter)

@@ -113,7 +113,7 @@ def used(path: Path) -> list[str]:
 
 def faults(path: Path) -> Iterator[str]:
     """What is not as the registry has it, a line each: unregistered, stale, outside a block."""
-    known = {form for one in entries().values() for form in one.forms()}
+    known = {latex for one in entries().values() for latex in one.forms()}
     cells = markdown(read(path))
     fresh = synced(path, [source for _, source in cells])
     for (number, source), new in zip(cells, fresh, strict=True):
@@ -124,14 +124,19 @@ def faults(path: Path) -> Iterator[str]:
         if source != new:
             yield f"{here}: a block differs from the registry; run python -m ddpm_lite.verified sync {path}"
         rest = CODE.sub("", BLOCK.sub("", source))
-        if MARKER.search(rest):
-            yield f"{here}: a marker without its partner: {MARKER.search(rest)[0]}"  # type: ignore[index]
+        if lone := MARKER.search(rest):
+            yield f"{here}: a marker without its partner: {lone[0]}"
         for match in DISPLAY.finditer(rest):
             yield f"{here}: display mathematics outside a block: {_short(match[0])}"
-        for match in INLINE.finditer(DISPLAY.sub("", rest)):
-            formula = match[1] or match[2]
+        for formula in inline(source):
             if is_relation(formula) and form(formula) not in known:
                 yield f"{here}: unregistered relation in the text: ${_short(formula)}$"
+
+
+def inline(source: str) -> Iterator[str]:
+    """The formulas in a cell's running text."""
+    text = DISPLAY.sub("", CODE.sub("", BLOCK.sub("", source)))
+    yield from (match[1] or match[2] for match in INLINE.finditer(text))
 
 
 def is_relation(formula: str) -> bool:

@@ -85,7 +85,8 @@ def as_printed(binding: str, **texts: str) -> Statement:
     """The registered statement with some of its slots as the document prints them."""
     statement = entry(binding).statement
     if unknown := set(texts) - set(statement.slots):
-        raise ValueError(f"{binding} has the slots {sorted(statement.slots)}, not {sorted(unknown)}")
+        wrong_ones = ", ".join(map(repr, sorted(unknown)))
+        raise ValueError(f"{binding} has the slots {', '.join(statement.slots)}, got {wrong_ones}")
     return Statement(statement.shell, statement.slots | {name: Formula(text) for name, text in texts.items()})
 
 

@@ -51,10 +51,3 @@ def spread_of_means(s):
     yield "the weight of x_0, squared, over the variance", s.rhs - sp.diff(mean, S("x_0")) ** 2 / var
     tiny = reduced(s.rhs).subs(S("alpha_t"), 1)
     yield "and it vanishes as the step does (alpha_t = 1)", tiny
-
-
-def variance_of_sum(s):
-    """Var(X + Y) for variances sigma^2, tau^2 and correlation rho."""
-    e, f = noise("x"), noise("y")
-    total = S("sigma") * e + S("tau") * (S("rho") * e + sp.sqrt(1 - S("rho") ** 2) * f)
-    yield "two normal numbers with correlation rho, added", s.rhs - sp.simplify(moments(total)[1])

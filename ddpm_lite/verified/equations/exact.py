@@ -15,7 +15,6 @@ from ..statements import Equation, label
 from ..symbols import symbol
 from .sampling import within
 
-symbol("score_t", r"\nabla\log q(x_t)")
 symbol("q_xt", "q(x_t)", "positive", "x_t")
 symbol("r_i", "r_i", "unit", "w_i")
 symbol("w_i", "w_i", "unit", "r_i")

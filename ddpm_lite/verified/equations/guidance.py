@@ -8,7 +8,6 @@ from ..kernel import S, log_normal
 from ..registry import equation
 from ..statements import Chain, Words, label
 from ..symbols import symbol
-from . import exact  # noqa: F401  its symbol score_t
 
 symbol("eps_y", r"\hat\varepsilon(x_t, y)", mistaken_for="eps_none")
 symbol("eps_none", r"\hat\varepsilon(x_t)", mistaken_for="eps_y")
