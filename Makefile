@@ -1,5 +1,6 @@
 # make lab                 install what is missing, then open the course in JupyterLab
 # make test                install what is missing, then run everything that must pass
+# make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
 # make pins                take the versions in .venv as the tested set (constraints.txt), then `make generated`
@@ -9,10 +10,12 @@
 # TORCH_INDEX=https://...  where torch comes from, e.g. https://download.pytorch.org/whl/cu128
 # LAB_ARGS="--no-browser --port=8890"                 more arguments for JupyterLab
 # TEST_ARGS="-k schedule"                             more arguments for pytest
+# STAGES="speed footprint"                            what `make bench` measures, and its options: --seconds 10
 
 PYTHON ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
+STAGES ?=
 BIN := .venv/bin
 OUT := $(CURDIR)/build
 export PYTHON
@@ -29,7 +32,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test environment equations generated pins links
+.PHONY: help lab test bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -59,6 +62,10 @@ test: environment
 	@echo "test 6/6: the notebooks (nbval)"
 	@$(BIN)/python -m ddpm_lite.course.notebooks test
 	@echo "test: all passed"
+
+bench: environment
+	@sh benchmarks/environment.sh
+	@$(OUT)/peers/.venv/bin/python -m benchmarks $(STAGES)
 
 equations: environment
 	@$(BIN)/python -m ddpm_lite.verified sync notebooks

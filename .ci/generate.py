@@ -1,8 +1,9 @@
 """Writes what is made from other files, so that nothing is stated twice by hand.
 
-environment.yml, binder/environment.yml   from constraints.txt
+environment.yml, binder/environment.yml   from constraints.txt: what the course needs, not its tests
 the table of notebooks in README.md       from each notebook's H1 and its metadata "ddpm_lite"
 docs/audit.md                             from ddpm_lite/verified/audit
+the tables in benchmarks/README.md        from benchmarks/results.json
 the badges and links in README.md         from [project.urls] in pyproject.toml; none while that is empty
 """
 import argparse
@@ -11,14 +12,18 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 START = "notebooks/00_start_here.ipynb"
 
 ENVIRONMENT = """\
-# Made by `make generated` from constraints.txt. For conda: `conda env create -f environment.yml`, then
-# `conda activate ddpm-lite` and `python -m pip install --no-deps -e .`
+# Made by `make generated` from constraints.txt: what the course needs. For conda: `conda env create -f
+# environment.yml`, then `conda activate ddpm-lite` and `python -m pip install --no-deps -e .`
 name: ddpm-lite
 channels: [conda-forge, nodefaults]
 dependencies:
@@ -30,9 +35,34 @@ dependencies:
 """
 
 
+LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux",
+         "python_version": "3.11", "python_full_version": "3.11.0"}
+
+
 def environment() -> str:
-    pins = (ROOT / "constraints.txt").read_text().split()
-    return ENVIRONMENT + "".join(f"      - {pin}\n" for pin in pins)
+    text = (ROOT / "constraints.txt").read_text()
+    pins = {canonicalize_name(pin.split("==")[0]): pin for pin in text.split()}
+    names = needed(pins)
+    return ENVIRONMENT + "".join(f"      - {pin}\n" for name, pin in pins.items() if name in names)
+
+
+def needed(pins: dict[str, str]) -> set[str]:
+    """The pinned packages that the package and the course need, and what those need in turn, on Linux."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    waiting = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["course"]]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        wanted = waiting.pop()
+        for name, extra in ((canonicalize_name(wanted.name), extra) for extra in ["", *wanted.extras]):
+            if name not in pins or (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            try:
+                parts = [Requirement(r) for r in requires(name) or []]
+            except PackageNotFoundError:                                # of another platform
+                continue
+            waiting += [r for r in parts if r.marker is None or r.marker.evaluate(LINUX | {"extra": extra})]
+    return {name for name, _ in seen}
 
 
 def address() -> str | None:
@@ -88,8 +118,14 @@ def audit() -> str:
     return table()
 
 
+def measured() -> str:
+    sys.path.insert(0, str(ROOT))
+    from benchmarks import record, table
+    return table.readme(record.read())
+
+
 FILES = {"environment.yml": environment, "binder/environment.yml": environment, "README.md": readme,
-         "docs/audit.md": audit}
+         "docs/audit.md": audit, "benchmarks/README.md": measured}
 
 
 def set_address(url: str) -> None:

@@ -13,7 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-STEP, EPOCH, DROPOUT = 1, 2, 3                   # what a stream of random numbers is for
+from ddpm_lite.mapped import Mapped
+
+STEP, EPOCH, DROPOUT, NOISE = 1, 2, 3, 4         # what a stream of random numbers is for
+BLOCK = 128                                      # examples whose noise comes from one stream
 
 
 class Draw(NamedTuple):
@@ -25,13 +28,13 @@ class Draw(NamedTuple):
     hidden: Bool[Tensor, " b"]
 
 
-def mixed(seed: int, purpose: int, k: int) -> int:
+def mixed(seed: int, purpose: int, *k: int) -> int:
     """A seed of 32 bits, all that torch keeps of one on the CPU; neighbours get unrelated ones."""
-    return int(np.random.SeedSequence((seed, purpose, k)).generate_state(1)[0])
+    return int(np.random.SeedSequence((seed, purpose, *k)).generate_state(1)[0])
 
 
-def generator(seed: int, purpose: int, k: int) -> torch.Generator:
-    return torch.Generator().manual_seed(mixed(seed, purpose, k))
+def generator(seed: int, purpose: int, *k: int) -> torch.Generator:
+    return torch.Generator().manual_seed(mixed(seed, purpose, *k))
 
 
 def stratified(batch: int, T: int, g: torch.Generator) -> Int[Tensor, " b"]:
@@ -47,20 +50,29 @@ def shuffled(seed: int, epoch: int, n: int) -> Int[Tensor, " n"]:
 
 def order(seed: int, k: int, batch: int, n: int) -> Int[Tensor, " b"]:
     """Which examples step k sees: the k-th `batch` of one shuffled epoch after another."""
-    first, last = k * batch // n, ((k + 1) * batch - 1) // n
-    epochs = torch.cat([shuffled(seed, epoch, n) for epoch in range(first, last + 1)])
-    return epochs[k * batch - first * n :][:batch]
+    start, stop = k * batch, (k + 1) * batch
+    return torch.cat([shuffled(seed, epoch, n)[max(0, start - epoch * n) : stop - epoch * n]
+                      for epoch in range(start // n, (stop - 1) // n + 1)])
 
 
 def draw(
     seed: int, k: int, batch: int, n: int, dims: Sequence[int], T: int, hide: float, part: slice
 ) -> Draw:
-    """The `part` of step k's global batch: `n` examples of shape `dims`, times 1..T, labels hidden or not."""
+    """The `part` of step k's global batch: `n` examples of shape `dims`, times 1..T, labels hidden or not.
+
+    The noise comes in blocks, each with a stream of its own: a process draws those of its part, and the
+    first, however many processes share a batch.
+    """
     g = generator(seed, STEP, k)
+    start, stop, _ = part.indices(batch)
     t = stratified(batch, T, g)
-    eps = torch.randn(batch, *dims, generator=g)
+    first = torch.randn(min(BLOCK, batch), *dims, generator=g)
     hidden = torch.rand(batch, generator=g) < hide
-    return Draw(order(seed, k, batch, n)[part], t[part], eps[part], hidden[part])
+    blocks = range(start // BLOCK, -(-stop // BLOCK))
+    eps = torch.cat([torch.randn(min(BLOCK, batch - j * BLOCK), *dims, generator=generator(seed, NOISE, k, j))
+                     if j else first for j in blocks])
+    skip = start - blocks.start * BLOCK
+    return Draw(order(seed, k, batch, n)[part], t[part], eps[skip : skip + stop - start], hidden[part])
 
 
 @contextmanager
@@ -74,8 +86,14 @@ def dropout_stream(seed: int | None, device: torch.device) -> Iterator[None]:
         yield
 
 
-def check_data(data: Tensor, labels: Tensor | None, classes: int) -> None:
-    """Raises ValueError for data that no training can use; warns of images in [0, 1]."""
+def check_data(data: Tensor | Mapped, labels: Tensor | None, classes: int) -> None:
+    """Raises ValueError for data that no training can use; warns of images in [0, 1].
+
+    Of a file some rows are read, all over it: it checks each row itself when it comes.
+    """
+    n = len(data)
+    if isinstance(data, Mapped):
+        data = data[torch.linspace(0, n - 1, min(n, 256)).long()]
     if data.ndim < 2 or data.numel() == 0 or not data.is_floating_point():
         raise ValueError(f"data must be floats [n, ...] with n >= 1, got {data.dtype} {list(data.shape)}")
     if not (finite := data.flatten(1).isfinite().all(1)).all():
@@ -88,8 +106,8 @@ def check_data(data: Tensor, labels: Tensor | None, classes: int) -> None:
         warnings.warn(f"images should fill [-1, 1], got {span}; from 0 to 1 use 2 * data - 1", stacklevel=3)
     if labels is None:
         return
-    if (labels.shape != data.shape[:1] or labels.is_floating_point()
+    if (labels.shape != (n,) or labels.is_floating_point()
             or not 0 <= int(labels.min()) <= int(labels.max()) < classes):
-        raise ValueError(f"labels must be {len(data)} whole numbers in [0, {classes}), as the network has "
+        raise ValueError(f"labels must be {n} whole numbers in [0, {classes}), as the network has "
                          f"{classes} classes, got {labels.dtype} {list(labels.shape)} "
                          f"from {labels.min()} to {labels.max()}")

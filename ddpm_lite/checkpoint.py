@@ -1,22 +1,24 @@
 """A run folder: `model.safetensors` (the averaged weights), `config.json`, `log.jsonl`, and all that going on
 needs in the one file `resume.safetensors`, so that no two halves of a save can differ. Nothing is pickled."""
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 
 from ddpm_lite import dist
+from ddpm_lite.config import TrainConfig
 from ddpm_lite.files import read_tensors, write, write_tensors
 from ddpm_lite.models import UNet, UNetConfig
 from ddpm_lite.schedule import SCHEDULES, Schedule
-from ddpm_lite.train import Step, TrainConfig, Trainer
+from ddpm_lite.train import Step, Trainer
 
 FORMAT = 1
-FREE = {"steps", "seconds", "log_every", "device", "compile"}           # may change on resume
+FREE = {"steps", "seconds", "log_every", "device", "compile", "accumulate"}     # may change on resume
 Folder = str | Path
 
 
@@ -33,7 +35,8 @@ def save(folder: Folder, trainer: Trainer) -> None:
     tensors = {name: v.detach().cpu().contiguous() for name, v in trainer.tensors().items()}
     if not all(v.isfinite().all() for v in tensors.values()):
         raise FloatingPointError(f"the weights of step {trainer.step} hold NaN or infinity: not saved")
-    about = {"step": str(trainer.step), "seconds": repr(trainer.seconds)}
+    about = {"step": str(trainer.step), "seconds": repr(trainer.seconds),
+             "config": json.dumps(describe(trainer))}                   # so that no other config.json fits
     average = {name[len("ema.module."):]: v for name, v in tensors.items() if name.startswith("ema.module.")}
     config = json.dumps(describe(trainer), indent=2).encode()
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -47,30 +50,26 @@ def load(folder: Folder) -> Run:
     said = read_config(folder)
     net = UNet(UNetConfig(**said["network"]))
     net.to(memory_format=torch.channels_last)                           # type: ignore[call-overload]  # as trained
-    restore(net.state_dict(), read_tensors(Path(folder) / "model.safetensors")[0], folder)
+    restore(net.state_dict(), Path(folder) / "model.safetensors", said)
     return Run(net.eval().requires_grad_(False), schedule(said["schedule"]), TrainConfig(**said["training"]))
 
 
 def resume(folder: Folder, trainer: Trainer) -> None:
     """Sets a trainer of the same network, schedule, data and config (but for the budget) to the last save."""
     said, now = read_config(folder), json.loads(json.dumps(describe(trainer)))
-    for part, saved in said.items():
-        pairs = saved.items() if isinstance(saved, dict) else [(part, saved)]
-        for name, value in pairs:
-            new = now.get(part, {}).get(name) if isinstance(saved, dict) else now.get(part)
-            if new != value and name not in FREE:
-                raise ValueError(f"a resumed run keeps its {part}: {name} must be {value}, got {new}")
-    tensors, about = read_tensors(Path(folder) / "resume.safetensors")
-    restore(trainer.tensors(), tensors, folder)
+    for part, name, saved, new in differences(said, now):
+        raise ValueError(f"a resumed run keeps its {part}: {name} must be {saved}, got {new}")
+    about = restore(trainer.tensors(), Path(folder) / "resume.safetensors", said)
     trainer.step, trainer.seconds = int(about["step"]), float(about["seconds"])
-    if dist.rank() == 0 and (path := Path(folder) / "log.jsonl").exists():
-        kept = []
-        for line in path.read_bytes().splitlines():
-            with suppress(ValueError, KeyError):                        # a line may have been cut short
-                kept += [line + b"\n"] if json.loads(line)["step"] <= trainer.step else []
-        write(path, kept)                                               # each step once, after a kill too
-        for leftover in Path(folder).glob(".*.part"):
-            leftover.unlink()
+    if dist.rank() != 0:
+        return
+    kept, path = [], Path(folder) / "log.jsonl"
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(ValueError, KeyError):                            # a line may have been cut short
+            kept += [line + b"\n"] if json.loads(line)["step"] <= trainer.step else []
+    write(path, kept)                                                   # each step once, after a kill too
+    for leftover in Path(folder).glob(".*.part"):
+        leftover.unlink()
 
 
 def log(folder: Folder, step: Step) -> None:
@@ -110,17 +109,53 @@ def read_config(folder: Folder) -> dict[str, Any]:
         said = json.loads(path.read_text())
         if said["format"] != FORMAT:
             raise OSError(f"{path} has format {said['format']}, and this version reads format {FORMAT}")
-        UNetConfig(**said["network"]), TrainConfig(**said["training"]), schedule(said["schedule"])
-        torch.Size(said["examples"])
+        said |= {"network": checked(UNetConfig, said["network"]),
+                 "training": checked(TrainConfig, said["training"])}
+        schedule(said["schedule"])
+        if len(said["examples"]) != 4 or not all(fits(n, int) and n > 0 for n in said["examples"]):
+            raise ValueError(f"examples must be [n, c, h, w], got {said['examples']}")
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(f"{path} is damaged: {error!r}") from error
     return said
 
 
-def restore(into: dict[str, Tensor], tensors: dict[str, Tensor], folder: Folder) -> None:
-    """Copies each tensor in place: memory format and device stay those of `into`."""
+def checked(kind: type, said: dict[str, Any]) -> dict[str, Any]:
+    """The options of a dataclass as JSON has them, those not said (by an older version) at their defaults."""
+    for name, hint in get_type_hints(kind).items():
+        if name in said and not fits(said[name], hint):
+            raise TypeError(f"{name} can't be {said[name]!r}")
+    return json.loads(json.dumps(asdict(kind(**said))))
+
+
+def fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Sequence:
+        return isinstance(value, list) and all(fits(one, *get_args(hint)) for one in value)
+    return type(value) in (get_args(hint) or (hint,)) or type(value) is int and fits(0.0, hint)
+
+
+def differences(said: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
+    """(part, name, value said, value now) of all that isn't the same and may not change."""
+    for part, saved in said.items():
+        pairs = saved.items() if isinstance(saved, dict) else [(part, saved)]
+        for name, value in pairs:
+            new = now.get(part, {}).get(name) if isinstance(saved, dict) else now.get(part)
+            if new != value and name not in FREE:
+                yield part, name, value, new
+
+
+def restore(into: dict[str, Tensor], path: Path, said: dict[str, Any]) -> dict[str, str]:
+    """Copies each tensor of the file in place: memory format and device stay those of `into`. Returns what
+    the file says about them; raises OSError if they aren't those of a run with this config."""
+    tensors, about = read_tensors(path)
+    for part, name, value, made in differences(said, json.loads(about.get("config", "{}"))):
+        if made is not None:                                            # an older version didn't know of it
+            raise OSError(f"config.json isn't that of {path}: its {part} says {name} = {value}, "
+                          f"and the weights were made with {made}")
     if {k: v.shape for k, v in into.items()} != {k: v.shape for k, v in tensors.items()}:
-        raise OSError(f"the weights in {folder} aren't those of the network that its config.json describes")
+        raise OSError(f"the weights in {path} aren't those of the network that its config.json describes")
+    if not all(v.isfinite().all() for v in tensors.values()):
+        raise OSError(f"the weights in {path} hold NaN or infinity")
     with torch.no_grad():
         for name, v in into.items():
             v.copy_(tensors[name])
+    return about

@@ -35,7 +35,7 @@ class Draw:
 
     folder: Positional[Path]  # Run folder, as `ddpm-lite train --out` wrote it.
     n: int = 16  # Number of images to draw.
-    sampler: str = "ancestral"  # Sampler: ancestral (DDPM), ddim or dpm_solver.
+    sampler: str = "ancestral"  # Sampler: ancestral (DDPM), ddim, dpm_solver, or dpm_sde (with noise).
     steps: int | None = None  # Calls of the network per image, at most T; default: 50, or T if that is less.
     seed: int = 0  # Seed of the noise; the same seed, n and batch give the same images.
     label: int | None = None  # Class to draw, if the run was trained with --labels; default: any.
@@ -61,13 +61,14 @@ class Draw:
         steps = min(50, sched.T) if self.steps is None else self.steps
         sampler, walk = choose("sampler", SAMPLERS, self.sampler), times(sched.T, steps)
         dims, device, noise = examples(self.folder)[1:], pick_device(self.device), seeded_noise(self.seed)
-        options = {"noise": noise, "variance": variance(run)} if self.sampler == "ancestral" else {}
+        options = {"variance": variance(run)} if self.sampler == "ancestral" else {}
         moved = net.to(device)
         called = moved if self.label is None else guide(moved, self.label, self.guidance)
         with tqdm(total=math.ceil(self.n / self.batch) * steps, unit="step", disable=None) as bar:
             for start in range(0, self.n, self.batch):
                 x = noise(torch.empty(min(self.batch, self.n - start), *dims, device=device))
-                for state in sampler(called, sched, x, walk, target=config.target, clip=CLIP, **options):
+                for state in sampler(called, sched, x, walk, target=config.target, clip=CLIP, noise=noise,
+                                     **options):
                     x = state.x
                     bar.update()
                 yield x.clamp(-1, 1).cpu()
@@ -125,7 +126,10 @@ class Evaluate(Draw):
 
     def run(self) -> int:
         run = checkpoint.load(self.folder)
-        load = choose("data", DATASETS, run.config.data)
+        if run.config.data not in DATASETS:
+            raise ValueError("evaluate compares with a test split and needs labels, which "
+                             f"{', '.join(DATASETS)} have; this run was trained on {run.config.data!r}")
+        load = DATASETS[run.config.data]
         train, labels = load("train", labels=True)
         test = load("test")
         samples = torch.cat(list(self.images(run))) if self.samples is None else read_npy(self.samples)

@@ -12,11 +12,12 @@ import torch
 from tqdm import tqdm
 
 from ddpm_lite import checkpoint, dist
-from ddpm_lite.data import DATASETS
+from ddpm_lite.config import TrainConfig
+from ddpm_lite.mapped import check_name, train_set
 from ddpm_lite.models import UNet, UNetConfig
 from ddpm_lite.prediction import choose
-from ddpm_lite.schedule import SCHEDULES
-from ddpm_lite.train import TrainConfig, Trainer
+from ddpm_lite.schedule import SCHEDULES, Schedule
+from ddpm_lite.train import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,9 @@ class Train(TrainConfig):
     """
 
     out: Path  # Run folder: the averaged weights, config, log, and what --resume needs.
-    data: str = "digits"  # Data set: digits (bundled), mnist, fashion_mnist or cifar10 (downloaded).
+    # Data set: digits (bundled), mnist, fashion_mnist or cifar10 (downloaded), or a .npy file of uint8 or
+    # float32 [n, c, h, w], or a folder with train.npy in it, read as the steps ask for its images.
+    data: str = "digits"
     labels: bool = False  # Train on the classes too, so that `sample --label` works.
     schedule: str = "cosine"  # Noise schedule: linear or cosine.
     T: int = 1000  # Number of noise steps, at least 2.
@@ -43,38 +46,42 @@ class Train(TrainConfig):
     def run(self) -> int:
         if self.save_every < 1:
             raise ValueError(f"save_every must be at least 1, got {self.save_every}")
-        if not self.resume and (self.out / "config.json").exists():
+        held = (self.out / "config.json").exists()
+        resume = self.resume or held and dist.elastic()               # the same command once more
+        if held and not resume:
             raise FileExistsError(f"{self.out} already holds a run: add --resume to go on with it, "
                                   "or give another --out")
         sched = choose("schedule", SCHEDULES, self.schedule)(T=self.T)
-        load = choose("data", DATASETS, self.data)
+        check_name(self.data)
         network = UNetConfig(width=self.width, levels=self.levels, blocks=self.blocks, dropout=self.dropout,
                              learned_variance=self.loss == "hybrid")    # a wrong word shows before a download
-        dist.start(dist.pick_device(self.device))
+        with dist.together():
+            dist.start(dist.pick_device(self.device))
+            trainer = self.trainer(network, sched)
+            if resume:
+                checkpoint.resume(self.out, trainer)
+            checkpoint.save(self.out, trainer)                          # a full disk shows now
+            if trainer.done:
+                tell("the run's budget is spent; to train on, give more --steps or --seconds")
+            with interrupts(trainer):
+                self.loop(trainer)
+            then = (f"draw images with: ddpm-lite sample {self.out} --png grid.png" if trainer.done else
+                    f"interrupted; go on with: ddpm-lite train --out {self.out} --resume")
+            tell(f"{self.out}: step {trainer.step}, {trainer.seconds:.0f} s, saved; {then}")
+            dist.stop()
+        return 0 if trainer.done else 1
+
+    def trainer(self, network: UNetConfig, sched: Schedule) -> Trainer:
         self.check_budget()
         if dist.rank() > 0:
             dist.wait()                                                 # the first one downloads
-        images, labels = load("train", labels=True)
+        images, labels = train_set(self.data, self.labels)
         if dist.rank() == 0:
             dist.wait()
         torch.manual_seed(self.seed)                                    # for the first weights
-        net = UNet(replace(network, channels=images.shape[1],
-                           classes=int(labels.max()) + 1 if self.labels else 0))
-        trainer = Trainer(net, sched, images, self, labels if self.labels else None)
-        if self.resume:
-            checkpoint.resume(self.out, trainer)
-        else:
-            checkpoint.save(self.out, trainer)                          # a full disk shows now
-        if trainer.done and dist.rank() == 0:
-            print("the run's budget is spent; to train on, give more --steps or --seconds", file=sys.stderr)
-        with interrupts(trainer):
-            self.loop(trainer)
-        if dist.rank() == 0:
-            then = (f"draw images with: ddpm-lite sample {self.out} --png grid.png" if trainer.done else
-                    f"interrupted; go on with: ddpm-lite train --out {self.out} --resume")
-            print(f"{self.out}: step {trainer.step}, {trainer.seconds:.0f} s, saved; {then}", file=sys.stderr)
-        dist.stop()
-        return 0 if trainer.done else 1
+        classes = 0 if labels is None else int(labels.max()) + 1
+        return Trainer(UNet(replace(network, channels=images.shape[1], classes=classes)), sched, images, self,
+                       labels)
 
     def loop(self, trainer: Trainer) -> None:
         saved = trainer.step
@@ -91,6 +98,11 @@ class Train(TrainConfig):
                     saved = step.step
         if trainer.step > saved:
             checkpoint.save(self.out, trainer)
+
+
+def tell(line: str) -> None:
+    if dist.rank() == 0:
+        print(line, file=sys.stderr)
 
 
 @contextlib.contextmanager

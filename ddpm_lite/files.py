@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place, flushed to the disk, renamed; checked."""
 import io
+import json
 import os
 import zlib
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ def write(path: Path, content: Iterable[bytes]) -> None:
 
 
 def write_tensors(path: Path, tensors: Tensors, about: dict[str, str]) -> None:
-    write(path, [safetensors.torch.save(tensors, about | {"crc32": checksum(tensors)})])
+    write(path, [safetensors.torch.save(tensors, about | {"crc32": checksum(tensors, about)})])
 
 
 def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -44,16 +45,17 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
             tensors, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
         raise OSError(f"{path} is missing, cut short or damaged: {error}") from error
-    if checksum(tensors) != about.get("crc32"):
+    if checksum(tensors, about) != about.pop("crc32", None):
         raise OSError(f"{path} is damaged: its checksum is wrong")
     return tensors, about
 
 
-def checksum(tensors: Tensors) -> str:
-    crc = 0
+def checksum(tensors: Tensors, about: dict[str, str]) -> str:
+    """Of all that the file says: names, types, shapes and numbers, and what is written about them."""
+    rest = {name: [str(v.dtype), *v.shape] for name, v in tensors.items()} | about | {"crc32": ""}
+    crc = zlib.crc32(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(tensors):
-        content = tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes()
-        crc = zlib.crc32(content, zlib.crc32(name.encode(), crc))
+        crc = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes(), crc)
     return str(crc)
 
 

@@ -94,7 +94,7 @@ def elbo(
         t = 2 + ((i + u) * later / draws).long().clamp(max=later - 1)
         diffusion += term(t) * later / draws
     prior = kl(q_xt(sched, x0, sched.T), Normal(*(c.to(x0) for c in STANDARD)))
-    return Elbo(prior.flatten(1).sum(1), diffusion, reconstruction)
+    return Elbo(prior.reshape(len(x0), -1).sum(1), diffusion, reconstruction)
 
 
 def _noised(sched: Schedule, x0: Tensor, t: Time, eps: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def _squared_error(
     half: Tensor, sched: Schedule, x0: Tensor, t: Time, eps: Tensor, target: str
 ) -> Float[Tensor, " b"]:
     wanted = choose("target", TARGETS, target).make(x0, eps, *scales(sched, t, x0))
-    return (half - wanted).square().flatten(1).mean(1)
+    return (half - wanted).square().reshape(len(x0), -1).mean(1)
 
 
 def _term(
@@ -116,11 +116,12 @@ def _term(
 ) -> Float[Tensor, " b"]:
     p, _ = p_step(sched, out, xt, t, target=target, variance=variance, clip=clip)
     q = q_posterior(sched, x0, xt, t)
-    first = torch.as_tensor(t, device=x0.device).reshape(-1, *[1] * (x0.ndim - 1)) == 1
+    first = (torch.as_tensor(t) == 1).to(x0.device, non_blocking=x0.is_cuda)
+    first = first.reshape(-1, *[1] * (x0.ndim - 1))
     # Where a branch isn't used it must be finite all the same, or its gradient spoils the other's.
     divergence = kl(Normal(q.mean, q.var.where(~first, 1)), p)          # at t = 1 q is a point
     decoder = log_likelihood(Normal(p.mean, p.var.where(first, 1)), x0, levels)
-    return torch.where(first, -decoder, divergence).flatten(1).sum(1)
+    return torch.where(first, -decoder, divergence).reshape(len(x0), -1).sum(1)
 
 
 def log_likelihood(p: Normal, x0: Float[Tensor, "b *dims"], levels: int = 256) -> Float[Tensor, "b *dims"]:

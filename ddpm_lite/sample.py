@@ -1,4 +1,5 @@
-"""Samplers: DDPM's algorithm 2 (`ancestral`), DDIM and DPM-Solver++(2M), each a generator of states.
+"""Samplers: DDPM's algorithm 2 (`ancestral`), DDIM, and DPM-Solver++(2M) with and without noise, each a
+generator of states.
 
 The caller owns the loop: bars, pictures, stopping early, and `net.eval()`.
 """
@@ -7,6 +8,7 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddpm_lite.prediction import Net, call, p_step, predict, split
+from ddpm_lite.prediction import Net, Prediction, call, p_step, predict, split
 from ddpm_lite.schedule import Schedule, at
 
 Steps = int | Sequence[int] | None
@@ -64,42 +66,57 @@ def ddim(
     target: str = "eps", clip: float | None = None, noise: Noise = torch.randn_like,
 ) -> Iterator[State]:
     """DDIM (Song et al. 2021, eq. 12): eta = 0 is deterministic, eta = 1 is `ancestral` with beta_tilde."""
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in [0, 1], got {eta}")
+    _check_eta(eta)
 
     def step(x: Tensor, t: int, prev: int) -> State:
         hat = predict(sched, target, call(net, x, t), x, t, clip)
-        alpha_bar, alpha_bar_prev = float(sched.alpha_bar[t]), float(sched.alpha_bar[prev])
-        beta_tilde = (1 - alpha_bar / alpha_bar_prev) * (1 - alpha_bar_prev) / (1 - alpha_bar)
-        var = eta**2 * beta_tilde                                       # DDIM's sigma^2, eq. (16)
-        mean = alpha_bar_prev**0.5 * hat.x0 + (1 - alpha_bar_prev - var) ** 0.5 * hat.eps
-        return State(prev, mean + var**0.5 * noise(x) if var > 0 else mean, hat.x0)
+        return State(prev, _step(sched, x, t, prev, hat, eta, noise), hat.x0)
 
     return _walk(net, sched, x, steps, step)
 
 
 def dpm_solver(
-    net: Net, sched: Schedule, x: Float[Tensor, "b *dims"], steps: Steps = 20, *, target: str = "eps",
-    clip: float | None = None,
+    net: Net, sched: Schedule, x: Float[Tensor, "b *dims"], steps: Steps = 20, eta: float = 0.0, *,
+    target: str = "eps", clip: float | None = None, noise: Noise = torch.randn_like,
 ) -> Iterator[State]:
-    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2): second order in lambda = log(a/b), one call a step."""
+    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2): a step of DDIM to where x0_hat is going, by its last
+    change over lambda = log(a/b). Second order, one call a step; eta = 1 is their SDE-DPM-Solver++(2M).
+    """
+    _check_eta(eta)
     last_x0, last_h = x, math.inf                                       # of the step before; none yet
 
     def step(x: Tensor, t: int, prev: int) -> State:
         nonlocal last_x0, last_h
         x0 = predict(sched, target, call(net, x, t), x, t, clip).x0
-        (_, b, lam), (a_prev, b_prev, lam_prev) = _half_log_snr(sched, t), _half_log_snr(sched, prev)
+        (a, b, lam), (*_, lam_prev) = _half_log_snr(sched, t), _half_log_snr(sched, prev)
         h = lam_prev - lam                                              # infinite at the last step, prev = 0
         second_order = math.isfinite(h) and math.isfinite(last_h)       # not at the first and the last step
         ahead = x0 + (x0 - last_x0) * (h / (2 * last_h)) if second_order else x0
         last_x0, last_h = x0, h
-        return State(prev, b_prev / b * x - a_prev * math.expm1(-h) * ahead, x0)
+        return State(prev, _step(sched, x, t, prev, Prediction(ahead, (x - a * ahead) / b), eta, noise), x0)
 
     return _walk(net, sched, x, steps, step)
 
 
+def _step(
+    sched: Schedule, x: Tensor, t: int, prev: int, hat: Prediction, eta: float, noise: Noise
+) -> Float[Tensor, "b *dims"]:
+    """DDIM's eq. (12) from t to prev: noise of variance sigma^2, and as much less of eps_hat."""
+    alpha_bar, alpha_bar_prev = float(sched.alpha_bar[t]), float(sched.alpha_bar[prev])
+    beta_tilde = (1 - alpha_bar / alpha_bar_prev) * (1 - alpha_bar_prev) / (1 - alpha_bar)
+    var = eta**2 * beta_tilde                                           # DDIM's sigma^2, eq. (16)
+    mean = alpha_bar_prev**0.5 * hat.x0 + (1 - alpha_bar_prev - var) ** 0.5 * hat.eps
+    return mean + var**0.5 * noise(x) if var > 0 else mean
+
+
 Sampler = Callable[..., Iterator[State]]
-SAMPLERS: dict[str, Sampler] = {"ancestral": ancestral, "ddim": ddim, "dpm_solver": dpm_solver}
+SAMPLERS: dict[str, Sampler] = {
+    "ancestral": ancestral, "ddim": ddim, "dpm_solver": dpm_solver, "dpm_sde": partial(dpm_solver, eta=1.0)}
+
+
+def _check_eta(eta: float) -> None:
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must lie in [0, 1], got {eta}")
 
 
 def last(states: Iterable[State]) -> State:
@@ -113,7 +130,12 @@ def last(states: Iterable[State]) -> State:
 def seeded_noise(seed: int) -> Noise:
     """A `noise=` that draws on the CPU and so repeats on every device."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda x: torch.randn(x.shape, generator=generator).to(x)
+
+    def noise(x: Tensor) -> Tensor:
+        drawn = torch.randn(x.shape, generator=generator)
+        return drawn.pin_memory().to(x, non_blocking=True) if x.is_cuda else drawn.to(x)
+
+    return noise
 
 
 def guide(net: Callable[..., Tensor], label: Tensor | int, strength: float) -> Net:

@@ -2,10 +2,7 @@
 
 import inspect
 import math
-import os
 import re
-import subprocess
-import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +14,7 @@ from torch import nn
 import ddpm_lite as dl
 from ddpm_lite.batches import draw, generator, mixed, order, stratified
 from ddpm_lite.dist import pick_device, start
-from ddpm_lite.ema import ema
-from ddpm_lite.files import read_tensors
+from ddpm_lite.ema import Average
 from ddpm_lite.train import LOSSES, TrainConfig, Trainer
 
 SMALL = {"width": 8, "blocks": 1, "heads": 1}
@@ -180,7 +176,7 @@ class Counting(nn.Module):
 
 def test_the_average_follows_its_formula_and_copies_buffers():
     net, expected = Counting(), None
-    average = ema(net, decay=0.3)
+    average = Average(net, decay=0.3)
     for n in range(6):
         with torch.no_grad():
             net.weight.copy_(torch.randn(3))
@@ -344,60 +340,10 @@ def test_a_rate_too_high_is_named():
         list(trainer.run())
 
 
-# Many processes
-
-SCRIPT = """
-import sys, torch, ddpm_lite as dl
-from ddpm_lite import dist
-from ddpm_lite.files import write_tensors
-from pathlib import Path
-from test_train import small
-torch.set_num_threads(1)
-dist.start(torch.device("cpu"))
-labels = torch.arange(20) % 3
-one = small(labels=labels, net={"classes": 3}, batch=7, steps=1, clip=1e9)
-losses = [s.loss for s in one.run()]
-trainer = small(labels=labels, net={"classes": 3}, batch=7, steps=6, log_every=2)
-losses += [s.loss for s in trainer.run()]
-state = one.optimizer.state
-tensors = {f"first.{n}": state[p]["exp_avg"].contiguous() for n, p in one.net.named_parameters()}
-tensors |= {k: v.contiguous() for k, v in trainer.tensors().items() if k.startswith("ema.module.")}
-tensors["losses"] = torch.tensor(losses)
-write_tensors(Path(sys.argv[1]) / f"{dist.rank()}.safetensors", tensors, {"world": str(dist.world())})
-dist.stop()
-"""
-
-
-def test_two_processes_take_the_steps_of_one(tmp_path):
-    (tmp_path / "run.py").write_text(SCRIPT)
-    found, env = {}, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    for world in (1, 2):
-        out = tmp_path / str(world)
-        out.mkdir()
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
-        run = subprocess.run([sys.executable, *launcher, tmp_path / "run.py", out], env=env, text=True,
-                             capture_output=True)
-        assert run.returncode == 0, run.stderr[-2000:]
-        for rank in range(world):
-            found[world, rank], about = read_tensors(out / f"{rank}.safetensors")
-            assert about["world"] == str(world)
-    for name, alone in found[1, 0].items():
-        # float32 sums in another order, and AdamW divides by their size: 1e-4 of a rate of 2e-3 times 6 steps
-        torch.testing.assert_close(found[2, 0][name], alone, rtol=1e-3, atol=1e-5)
-        assert torch.equal(found[2, 0][name], found[2, 1][name]), name  # and the two agree to the last bit
-
-
-def test_a_batch_smaller_than_the_number_of_processes_is_refused(monkeypatch):
-    monkeypatch.setattr("ddpm_lite.dist.world", lambda: 4)
-    with pytest.raises(ValueError, match="batch must be at least 1 per process, 4, got 3"):
-        small(batch=3)
-
-
 def test_help_of_each_field_is_written_beside_it():
     source = Path(inspect.getfile(TrainConfig)).read_text()
     for name in TrainConfig.__dataclass_fields__:
         assert re.search(rf"^    {name}: .*  # .+\.$", source, re.MULTILINE), name
-
 
 
 def test_a_compiled_network_trains_alike_and_keeps_its_names(monkeypatch, as_user):

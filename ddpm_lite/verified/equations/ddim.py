@@ -13,7 +13,7 @@ from ..statements import Chain, Equation, GaussianLaw, Joined, Statement, label
 from .sampling import closed, of_data, posterior, seen, within
 
 
-def _gathered(rows: Statement) -> Statement:
+def gathered(rows: Statement) -> Statement:
     return Statement(rf"\begin{{gathered}} {rows.shell} \end{{gathered}}", rows.slots)
 
 
@@ -67,7 +67,7 @@ def _(s):
     yield "a step of no length leaves x_t where it is", still - seen(S("x0_hat"), S("eps_hat"))
 
 
-@equation("ddim-marginals", _gathered(
+@equation("ddim-marginals", gathered(
           Joined(GaussianLaw("x_prev", "sqrt(alpha_bar_prev)*x_0 + sqrt(1 - alpha_bar_prev - sigma_t**2)"
                              "*((x_t - sqrt(alpha_bar_t)*x_0)/sqrt(1 - alpha_bar_t))", "sigma_t**2",
                              given="x_t x_0", by=r"q_\sigma"),

@@ -10,9 +10,11 @@ from ..kernel import S
 from ..registry import equation
 from ..statements import Chain, Equation, Joined, label
 from ..symbols import symbol
-from .sampling import closed
+from .ddim import gathered
+from .sampling import closed, posterior
 
 symbol("x0_hat_old", r"\hat x_0^{\mathrm{old}}", mistaken_for="x0_hat")
+symbol("x0_ahead", r"\hat x_0^{\mathrm{ahead}}", mistaken_for="x0_hat")
 symbol("h_old", r"h_{\mathrm{old}}", "positive", "h")
 symbol("lambda_t", r"\lambda_t", mistaken_for="lambda_prev")
 symbol("lambda_prev", r"\lambda_{t-1}", mistaken_for="lambda_t")
@@ -49,6 +51,14 @@ def exact(guess: str) -> sp.Expr:
     return sp.integrate(sp.exp(u - h) * {"constant": 1, "linear": u}[guess], (u, 0, h))
 
 
+@cache
+def exact_with_noise(guess: str) -> sp.Expr:
+    """The same for algorithm 2. A step whose guess rests is x'/b' = e^-h x/b + (1 - e^-2h) x0_hat a'/b',
+    so d(x e^lambda/b) = 2 e^(2 lambda) x0_hat d lambda; over a', with e^lambda' b' = a'."""
+    u, h = sp.symbols("u h", real=True)
+    return sp.integrate(2 * sp.exp(2 * (u - h)) * {"constant": 1, "linear": u}[guess], (u, 0, h))
+
+
 @equation("half-log-snr", Chain("lambda_t", "log(sqrt(alpha_bar_t)/sqrt(1 - alpha_bar_t))", "log(SNR_t)/2",
                                 relations=(":=", "=")),
           title="The time of DPM-Solver", source="DPM-Solver, section 2",
@@ -61,6 +71,7 @@ def _(s):
 
 
 FIRST = "sqrt(1 - alpha_bar_prev)/sqrt(1 - alpha_bar_t)*x_t - sqrt(alpha_bar_prev)*(exp(-h) - 1)"
+AHEAD = "(x0_hat + h/(2*h_old)*(x0_hat - x0_hat_old))"
 STRIDE = Equation("h", "lambda_prev - lambda_t")
 
 
@@ -80,7 +91,7 @@ def _(s):
 
 
 @equation("dpm-step",
-          Joined(Equation("x_prev", f"{FIRST}*(x0_hat + h/(2*h_old)*(x0_hat - x0_hat_old))"), STRIDE),
+          Joined(Equation("x_prev", f"{FIRST}*{AHEAD}"), STRIDE),
           title="DPM-Solver++(2M): look back once", source="DPM-Solver++ algorithm 2")
 def _(s):
     """Exact for a guess that rests; for one that moves in a straight line in lambda, right up to h^2."""
@@ -113,3 +124,29 @@ def _(s):
         yield f"the power {order} of h is 0", sp.diff(s.rhs, S("h"), order).subs(S("h"), 0)
     third = sp.diff(s.rhs / (a_prev * slope), S("h"), 3).subs(S("h"), 0) / 6
     yield "the power 3 isn't: -1/12", third + sp.Rational(1, 12)
+
+
+@equation("dpm-sde-step",
+          gathered(Joined(Equation("x_prev", "sqrt(1 - alpha_bar_prev)/sqrt(1 - alpha_bar_t)*exp(-h)*x_t"
+                                             " + sqrt(alpha_bar_prev)*(1 - exp(-(2*h)))*x0_ahead"
+                                             " + sqrt(1 - alpha_bar_prev)*sqrt(1 - exp(-(2*h)))*z"),
+                          Equation("x0_ahead", AHEAD), by=r" \\ ")),
+          title="DPM-Solver++(2M) with noise", source="DPM-Solver++, SDE-DPM-Solver++(2M)")
+def _(s):
+    """Algorithm 2 for a guess that rests; for one that moves straight in lambda, right up to h^2."""
+    step = s.rhs0.subs(S("x0_ahead"), s.rhs1)
+    yield "the left sides: the next x, and the guess extended", \
+        s.lhs0 - S("x_prev") + S("tau") * (s.lhs1 - S("x0_ahead"))
+    still = step.subs({S("x0_hat_old"): S("x0_hat"), S("h"): stride()})
+    mean, var = (v.subs(S("x_0"), S("x0_hat")) for v in posterior())
+    yield "a guess that rests: the posterior's mean", still.subs(S("z"), 0) - mean
+    yield "and its standard deviation", sp.diff(still, S("z")) - sp.sqrt(var)
+    a_prev = scales()[2]
+    rests = sp.diff(step.subs(S("x0_hat_old"), S("x0_hat")), S("x0_hat")) / a_prev
+    yield "it is the exact step, too", rests - exact_with_noise("constant")
+    moves = sp.diff(step, S("x0_hat_old")) * -S("h_old") / a_prev       # what a slope of 1 in lambda adds
+    gap = moves - exact_with_noise("linear")
+    for order in range(3):
+        here = sp.diff(gap, S("h"), order).subs(S("h"), 0)
+        yield f"a guess that moves: the power {order} of h is right", here
+    yield "it is told by two guesses alone", sp.diff(step, S("x0_hat"), 2)
