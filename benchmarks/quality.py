@@ -5,7 +5,6 @@ so what else runs later makes no network worse. Whatever is done is kept in buil
 killed goes on where it was.
 """
 from functools import partial
-from inspect import signature
 from statistics import mean, quantiles
 from typing import Any
 
@@ -31,9 +30,9 @@ def draw(net: nn.Module, recipe: Recipe, n: int, seed: int, sampler: str = "ance
          steps: int = STEPS) -> Tensor:
     """n digits in [-1, 1]; a seed draws the same first noise, whatever the network, sampler and steps."""
     noise, images = dl.seeded_noise(seed), []
-    options = {"noise": noise} if "noise" in signature(SAMPLERS[sampler]).parameters else {}
     for x in noise(torch.empty(n, *SHAPE)).split(Draw.batch):
-        states = SAMPLERS[sampler](net, recipe.sched(), x, steps, target=recipe.target, clip=CLIP, **options)
+        states = SAMPLERS[sampler](net, recipe.sched(), x, steps, target=recipe.target, clip=CLIP,
+                                   noise=noise)
         images.append(dl.last(states).x.clamp(-1, 1))
     return torch.cat(images)
 
