@@ -50,14 +50,10 @@ def train(name: str, network: str, steps: int) -> float:
     import torch
 
     import ddpm_lite as dl
+    from benchmarks import nets
 
     shape, batch, _ = TRAININGS[name]
-    if network == OURS:
-        net: torch.nn.Module = dl.UNet(dl.UNetConfig(channels=shape[0]))
-    else:
-        from benchmarks import nets
-
-        net = nets.contenders(shape)[network]()
+    net = nets.ours(shape) if network == OURS else nets.contenders(shape)[network]()
     data = dl.data.digits() if name.startswith("digits") else torch.rand(1000, *shape) * 2 - 1
     config = dl.TrainConfig(steps=steps, batch=batch, device="cpu")
     for _ in dl.Trainer(net, dl.cosine(1000), data, config).run():
@@ -71,18 +67,19 @@ def run(rounds: int = 5, networks: tuple[str, ...] = (OURS, *PEERS),
     from tqdm import tqdm
 
     statements = {name: text for name, text in IMPORTS.items() if name.split(",")[0] in networks}
-    torch, added = [], {name: [] for name in statements}                # type: ignore[var-annotated]
+    bases: list[float] = []
+    added: dict[str, list[float]] = {name: [] for name in statements}
     for _ in tqdm(range(rounds + 1), desc="imports", unit="round", disable=None):
         for name, statement in statements.items():
             base, more = python("-c", CLOCK.format(statement))
-            torch.append(base)
+            bases.append(base)
             added[name].append(more)                                    # the first round warms the disk
     pairs = [(network, name) for network in networks for name in trainings]
     memory: dict[str, dict[str, float]] = {network: {} for network in networks}
     for network, name in tqdm(pairs, desc="memory", unit="training", disable=None):
         [memory[network][name]] = python("-m", "benchmarks.footprint", "--network", network,
                                          "--training", name, "--steps", str(TRAININGS[name][2]))
-    return {"rounds": rounds, "import_torch_s": median(torch[len(statements):]),
+    return {"rounds": rounds, "import_torch_s": median(bases[len(statements):]),
             "import_added_s": {name: median(times[1:]) for name, times in added.items()}, "memory_mb": memory}
 
 

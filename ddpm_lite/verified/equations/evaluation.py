@@ -7,12 +7,12 @@ from itertools import combinations
 from typing import Any
 
 import sympy as sp
-from sympy.core.function import AppliedUndef
 
 from ..decide import Positive
 from ..formula import FUNCTIONS
 from ..kernel import S, conditional, covariance, expectation, kl, noise
-from ..registry import Absurd, entry, equation
+from ..matrices import value
+from ..registry import entry, equation
 from ..statements import Equation, Statement, Words, label
 from ..symbols import DERIVED, symbol
 
@@ -58,38 +58,6 @@ def _(s):
     yield "which is positive", Positive((2 * (1 - rho) * S("sigma") * S("tau")).subs(rho, 1 - 2 * S("eta")))
 
 
-def _root(a: Any) -> Any:
-    """The root of a 2 x 2 (or 1 x 1) matrix with positive eigenvalues, by Cayley and Hamilton."""
-    if a.shape == (1, 1):
-        return a.applyfunc(sp.sqrt)
-    det = sp.sqrt(a.det())
-    return (a + det * sp.eye(2)) / sp.sqrt(a.trace() + 2 * det)
-
-
-OF_MATRICES = {"tr": lambda a: a.trace(), "root": _root}
-
-
-def _at(expr: sp.Basic, known: dict[str, Any]) -> Any:
-    """The value for given vectors and matrices; a square of a vector is its squared length."""
-    if isinstance(expr, sp.Symbol):
-        return known[expr.name]
-    parts = [_at(part, known) for part in expr.args]
-    match expr:
-        case AppliedUndef():
-            return OF_MATRICES[expr.func.__name__](*parts)
-        case sp.Mul() | sp.Add():
-            total = parts[0]
-            for part in parts[1:]:
-                try:
-                    total = total * part if isinstance(expr, sp.Mul) else total + part
-                except TypeError as fault:                              # a number and a matrix
-                    raise Absurd(str(fault)) from fault
-            return total
-        case sp.Pow() if isinstance(parts[0], sp.MatrixBase):
-            return (parts[0].T * parts[0])[0] if parts[0].shape[1] == 1 else parts[0] ** parts[1]
-    return expr.func(*parts) if parts else expr
-
-
 def _worlds() -> Iterator[tuple[str, dict[str, Any], sp.Matrix, sp.Matrix]]:
     """Means, covariances A = L L^T and B = T A T, and L and T: T carries the first bell onto the second."""
     a, b = sp.symbols("l t", positive=True)
@@ -118,13 +86,13 @@ def _(s):
         e = sp.Matrix([noise(f"d{i}") for i in range(d)])
         way = known["mu_0"] + L * e - (known["mu_1"] + T * L * e)
         straight = expectation((way.T * way)[0], *e)
-        yield f"{what}: the cost of x -> mu_1 + T(x - mu_0)", _at(s.rhs, known) - straight
+        yield f"{what}: the cost of x -> mu_1 + T(x - mu_0)", value(s.rhs, known) - straight
         cross = sp.Matrix(d, d, sp.symbols(f"c0:{d * d}", real=True))
         gap = (A * T).trace() + (B * T.inv()).trace() - 2 * cross.trace()
         off = known["mu_0"] - known["mu_1"]
         other = (off.T * off)[0] + A.trace() + B.trace() - 2 * cross.trace()
         yield ("any other pairing, of cross-covariance C, costs more by the mean of the squares "
-               "(x - T^-1 y)^T T (x - T^-1 y), centred", other - _at(s.rhs, known) - gap)
+               "(x - T^-1 y)^T T (x - T^-1 y), centred", other - value(s.rhs, known) - gap)
 
 
 @equation("frechet-mean-bias",

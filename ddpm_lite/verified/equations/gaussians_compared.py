@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
-from sympy.core.function import AppliedUndef
 
 from ..kernel import S, bell, expectation, kl, noise
+from ..matrices import value
 from ..registry import equation
 from ..statements import Equation, Statement, Words, label
 
@@ -71,27 +70,6 @@ def _in_d(right: str) -> Statement:
     return Words(_KL, m="mu_0", v="Sigma_0", n="mu_1", w="Sigma_1", rhs=right)
 
 
-OF_MATRICES: dict[str, Callable[..., Any]] = {
-    "tr": lambda a: a.trace(), "det": lambda a: a.det(), "inv": lambda a: a.inv(),
-    "quad": lambda x, a: (x.T * a * x)[0] if x != 0 else x}
-
-
-def _at(expr: sp.Basic, known: dict[str, Any]) -> Any:
-    """The value for given matrices: tr, det, inv and quad as they are meant."""
-    if isinstance(expr, sp.Symbol):
-        return known[expr.name]
-    parts = [_at(part, known) for part in expr.args]
-    match expr:
-        case AppliedUndef():
-            return OF_MATRICES[expr.func.__name__](*parts)
-        case sp.Mul() | sp.Add():
-            total = parts[0]
-            for part in parts[1:]:
-                total = total * part if isinstance(expr, sp.Mul) else total + part
-            return total
-    return expr.func(*parts) if parts else expr
-
-
 def _worlds() -> Any:
     """Means and covariances L L^T of dimensions 3 (numbers), 1 and 2 (symbols)."""
     yield 3, ([1, -2, 3], [4, 1, 2]), ([[2, 0, 0], [1, 3, 0], [-1, 2, 1]], [[3, 0, 0], [2, 1, 0], [1, -1, 2]])
@@ -112,10 +90,10 @@ def _(s):
         known = {"d": sp.Integer(d)}
         for k in (0, 1):
             known |= {f"mu_{k}": means[k], f"Sigma_{k}": roots[k] * roots[k].T}
-        (m, v), (n, w) = (_at(s.m, known), _at(s.v, known)), (_at(s.n, known), _at(s.w, known))
+        (m, v), (n, w) = (value(s.m, known), value(s.v, known)), (value(s.n, known), value(s.w, known))
         e = sp.Matrix([noise(f"kl{i}") for i in range(d)])
         x = m + roots[0] * e
         squares = ((x - n).T * w.inv() * (x - n) - (x - m).T * v.inv() * (x - m))[0]
         truth = expectation(squares, *e) / 2 + (sp.log(w.det()) - sp.log(v.det())) / 2
         how = "exact numbers" if d == 3 else "symbols"
-        yield f"E[log N_0 - log N_1] by moments, d = {d}, {how}", _at(s.rhs, known) - truth
+        yield f"E[log N_0 - log N_1] by moments, d = {d}, {how}", value(s.rhs, known) - truth
