@@ -22,7 +22,7 @@ middle = time.perf_counter()
 {}
 print(middle - start, time.perf_counter() - middle)
 """
-TRAININGS = {"digits, batch 128": ((1, 8, 8), 128, 50), "3x32x32, batch 64": ((3, 32, 32), 64, 10)}
+TRAININGS = {"digits, batch 64": ((1, 8, 8), 64, 50), "3x32x32, batch 64": ((3, 32, 32), 64, 10)}
 MB = 1e6                                         # bytes
 
 

@@ -21,7 +21,7 @@ from ddpm_lite.data import digits
 from ddpm_lite.metrics import evaluate
 from ddpm_lite.sample import SAMPLERS
 
-RATES, DECAYS = (5e-4, 1e-3, 2e-3, 4e-3), (0.99, 0.995, 0.999)          # what peers may choose from
+RATES, DECAYS = (5e-4, 1e-3, 2e-3, 4e-3), (0.95, 0.98, 0.995)            # what peers may choose from
 STEPS = 50                                       # of the sampler, for everybody
 SHAPE = (1, 8, 8)
 

@@ -36,9 +36,9 @@ class Train(TrainConfig):
     labels: bool = False  # Train on the classes too, so that `sample --label` works.
     schedule: str = "cosine"  # Noise schedule: linear or cosine.
     T: int = 1000  # Number of noise steps, at least 2.
-    width: int = 32  # Channels of the UNet's first level, a multiple of 8.
-    levels: tuple[int, ...] = (1, 2)  # Channels of each level, in units of --width; each halves the size.
-    blocks: int = 2  # Residual blocks per level, on the way down and on the way up.
+    width: int = UNetConfig.width  # Channels of the UNet's first level, a multiple of 8.
+    levels: tuple[int, ...] = (1, 3)  # Channels of each level, in units of --width; each halves the size.
+    blocks: int = UNetConfig.blocks  # Residual blocks per level, on the way down and on the way up.
     dropout: float = 0.0  # Share of activations dropped in the residual blocks, in [0, 1).
     save_every: int = 100  # Steps between two saves.
     resume: bool = False  # Go on with the run in --out as if it had never stopped, its options kept.

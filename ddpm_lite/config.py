@@ -20,9 +20,9 @@ class TrainConfig:
 
     steps: int | None = None  # Budget in optimizer steps, counted from the very start of the run.
     seconds: float | None = None  # Budget in seconds of wall clock; those before a resume count.
-    batch: int = 128  # Examples per step, over all processes together.
+    batch: int = 64  # Examples per step, over all processes together.
     accumulate: int = 1  # Parts in which a process takes its share of the batch: the more, the less memory.
-    rate: float = 2e-3  # Learning rate of AdamW after the warm-up; it then stays constant.
+    rate: float = 3e-3  # Learning rate of AdamW after the warm-up; it then stays constant.
     warmup: int = 50  # Steps over which the learning rate rises from 0.
     ema: float = 0.995  # Decay of the weights' moving average per step, in [0, 1).
     clip: float = 1.0  # Largest norm of the gradient; a longer one is shortened to it.

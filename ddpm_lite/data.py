@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from ddpm_lite import bundled
 from ddpm_lite.download import fetch
 
 Split = Literal["train", "test"]
@@ -33,21 +34,16 @@ def digits(split: str = "train", labels: Literal[False] = False) -> Images: ...
 @overload
 def digits(split: str = "train", *, labels: Literal[True]) -> tuple[Images, Labels]: ...
 def digits(split: str = "train", labels: bool = False) -> Images | tuple[Images, Labels]:
-    """1,797 handwritten digits of 8 x 8 in 17 grey levels (Alpaydin and Kaynak 1998), out of scikit-learn:
-    1,297 to train on and 500 to test, the same ones always, ten classes in both as in the whole."""
+    """1,797 handwritten digits of 8 x 8 in 17 grey levels (Alpaydin and Kaynak 1998): 1,297 to train on and
+    500 to test, the same ones always, ten classes in both as in the whole."""
     check(split)
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("the digits come with scikit-learn, which is missing: "
-                          "pip install scikit-learn") from error
-    pixels, label = load_digits(return_X_y=True)
+    pixels, label = bundled.digits()
     order = np.random.RandomState(0).permutation(len(label))            # a stream that NumPy keeps for ever
     order = order[np.argsort(label[order], kind="stable")]              # shuffled, class by class
     test = np.sort(order[np.arange(500) * len(label) // 500])           # evenly spaced, so stratified
     chosen = test if split == "test" else np.setdiff1d(order, test)
-    images = scale(pixels[chosen].reshape(-1, 1, 8, 8), LEVELS["digits"])
-    return (images, torch.from_numpy(label[chosen])) if labels else images
+    images = scale(pixels[chosen, None], LEVELS["digits"])
+    return (images, torch.from_numpy(label[chosen]).long()) if labels else images
 
 
 def mnist(split: str = "train", labels: bool = False, *,

@@ -5,7 +5,6 @@ import http.server
 import io
 import os
 import struct
-import sys
 import tarfile
 import threading
 
@@ -33,12 +32,6 @@ def test_digits_are_the_real_ones_split_once_and_for_all():
     assert test_label[:100].bincount().min() > 0                        # and mixed: some of it is fair, too
     seen = hashlib.sha256(test_label.to(torch.uint8).numpy().tobytes() + test.numpy().tobytes()).hexdigest()
     assert seen == "9ac4de307beebb730b83582425a50f9535f877adcf2d3e87ee027f5fca7f2bb6"
-
-
-def test_digits_without_sklearn(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match="pip install scikit-learn"):
-        data.digits()
 
 
 @pytest.mark.parametrize("load", data.DATASETS.values(), ids=data.DATASETS)

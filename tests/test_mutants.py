@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")                       # imports all this once for all
 FORKS.set_forkserver_preload(["pytest", "hypothesis", "torch.testing", "torch.nn.parallel", "torch._dynamo",
-                              "tyro", "einops", "jaxtyping", "safetensors.torch", "sklearn.datasets"])
+                              "tyro", "einops", "jaxtyping", "safetensors.torch"])
 
 KINDS = {
     0: "slips in printed courses",

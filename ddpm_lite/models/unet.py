@@ -25,8 +25,8 @@ class UNetConfig:
 
     channels: int = 1                            # of the images
     width: int = 32                              # channels of the first level, a multiple of 8
-    levels: Sequence[int] = (1, 2)               # widths in units of `width`; each level has half the size
-    blocks: int = 2                              # residual blocks per level and direction
+    levels: Sequence[int] = (1, 3)               # widths in units of `width`; each level has half the size
+    blocks: int = 1                              # residual blocks per level and direction
     heads: int = 4                               # of the attention in the middle
     classes: int = 0                             # 0: no labels
     dropout: float = 0.0                         # inside the residual blocks
@@ -137,7 +137,7 @@ class Middle(nn.Module):
 
 
 class Up(nn.Module):
-    """Grow to the size of the skip, put the skip beside it, blocks."""
+    """To the skip's width, then its size: in this order the convolution has a quarter to do. Then blocks."""
 
     def __init__(self, c_in: int, c_out: int, emb: int, config: UNetConfig) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class Up(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c_in h2 w2"], skip: Float[Tensor, "b c_out h w"],
                 emb: Emb) -> Float[Tensor, "b c_out h w"]:
-        x = self.grow(F.interpolate(x, size=skip.shape[2:]))            # [b, c_out, h, w]
+        x = F.interpolate(self.grow(x), size=skip.shape[2:])          # [b, c_out, h, w]
         return self.blocks(torch.cat([x, skip], dim=1), emb)            # [b, 2 c_out, h, w] inside
 
 

@@ -91,14 +91,14 @@ def parts(w: sp.Expr) -> sp.Expr:
         return 2 * a + conv(a, b) + (4 * w + 1) * b + 2 * b + conv(b, b) + skip
 
     time = (w + 1) * 4 * w + (4 * w + 1) * 4 * w
-    down = conv(1, w) + 2 * residual(w, w) + conv(w, w)
-    attention = 4 * w + conv(2 * w, 6 * w, 1) + conv(2 * w, 2 * w, 1)
-    middle = residual(w, 2 * w) + 3 * residual(2 * w, 2 * w) + attention
-    up = conv(2 * w, w) + residual(2 * w, w) + residual(w, w)
+    down = conv(1, w) + residual(w, w) + conv(w, w)
+    attention = 6 * w + conv(3 * w, 9 * w, 1) + conv(3 * w, 3 * w, 1)
+    middle = residual(w, 3 * w) + attention + residual(3 * w, 3 * w)
+    up = conv(3 * w, w) + residual(2 * w, w)
     return time + down + middle + up + 2 * w + conv(w, 1)
 
 
-@equation("network-parameters", Equation(label("P(w)"), "466*w**2 + 130*w + 1"),
+@equation("network-parameters", Equation(label("P(w)"), "444*w**2 + 107*w + 1"),
           title="Parameters of the U-Net of width w")
 def _(s):
     """That the package's network has these layers, notebook 07 and its tests compare."""
