@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ddpm_lite.train import TrainConfig, Trainer
 
 # Threads that wait spin for some microseconds, then sleep. Sleeping at once makes a step 1.5 times longer;
-# spinning on, ten times, once another program wants a core. OpenMP (GCC's the second) reads this with torch.
+# spinning on, several times, once others want the cores. OpenMP (GCC's the second) reads this with torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
