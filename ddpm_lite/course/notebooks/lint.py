@@ -165,7 +165,7 @@ def loads_torch(source: str) -> str | None:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             top, _, rest = name.partition(".")
-            light = top == "ddpm_lite" and rest.partition(".")[0] in ("course", "verified")
+            light = top == "ddpm_lite" and rest.partition(".")[0] in ("bundled", "course", "verified")
             if top in ("torch", "ddpm_lite") and not light:
                 return name
     return None
