@@ -37,7 +37,8 @@ class Train(TrainConfig):
     schedule: str = "cosine"  # Noise schedule: linear or cosine.
     T: int = 1000  # Number of noise steps, at least 2.
     width: int = UNetConfig.width  # Channels of the UNet's first level, a multiple of 8.
-    levels: tuple[int, ...] = (1, 3)  # Channels of each level, in units of --width; each halves the size.
+    # Channels of each level, in units of --width; each halves the size.
+    levels: tuple[int, ...] = tuple(UNetConfig.levels)
     blocks: int = UNetConfig.blocks  # Residual blocks per level, on the way down and on the way up.
     dropout: float = 0.0  # Share of activations dropped in the residual blocks, in [0, 1).
     save_every: int = 100  # Steps between two saves.

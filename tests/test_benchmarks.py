@@ -148,7 +148,7 @@ def test_batches_of_a_peers_recipe():
 
 
 def test_footprint_of_ours(monkeypatch):
-    monkeypatch.setitem(footprint.TRAININGS, "digits, batch 64", (SHAPE, 128, 1))
+    monkeypatch.setitem(footprint.TRAININGS, "digits, batch 64", (SHAPE, 64, 1))
     found = footprint.run(1, (OURS,), ("digits, batch 64",))
     assert 0 <= found["import_added_s"][OURS] < found["import_added_s"][f"{OURS}, every public name"] < 10
     assert 200 < found["memory_mb"][OURS]["digits, batch 64"] < 2000   # torch alone takes 200 MB

@@ -39,8 +39,7 @@ def environment() -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
     path = os.pathsep.join(filter(None, [str(REPO), env.get("PYTHONPATH")]))
     return env | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-                  "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": path,
-                  "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+                  "PYTHONPATH": path, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def execute(
