@@ -18,13 +18,14 @@ PEER_COUNTS = (10, 20)
 
 
 def schedulers(recipe: recipes.Recipe) -> dict[str, Callable[[], Any]]:
-    """diffusers' schedulers, set up for our schedule and target; the rest as it comes."""
+    """diffusers' schedulers, set up for our schedule and target, x0_hat kept in range as by our `clip`."""
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     kind = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}[recipe.target]
     options = {"trained_betas": recipe.sched().beta[1:].numpy(), "prediction_type": kind}
     return {"diffusers DDIM": lambda: DDIMScheduler(clip_sample=True, clip_sample_range=CLIP, **options),
-            "diffusers DPM-Solver++": lambda: DPMSolverMultistepScheduler(**options)}
+            "diffusers DPM-Solver++": lambda: DPMSolverMultistepScheduler(
+                thresholding=True, sample_max_value=CLIP, **options)}
 
 
 def drive(net: torch.nn.Module, scheduler: Any, x: Tensor, steps: int) -> Tensor:
