@@ -27,7 +27,7 @@ class UNetConfig:
     width: int = 32                              # channels of the first level, a multiple of 8
     levels: Sequence[int] = (1, 3)               # widths in units of `width`; each level has half the size
     blocks: int = 1                              # residual blocks per level and direction
-    heads: int = 4                               # of the attention in the middle
+    heads: int = 1                               # of the attention in the middle
     classes: int = 0                             # 0: no labels
     dropout: float = 0.0                         # inside the residual blocks
     learned_variance: bool = False               # twice the output channels
@@ -91,8 +91,8 @@ class Attention(nn.Module):
         self.out = zero(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        qkv = self.to_qkv(self.norm(x))                                 # [b, 3c, h, w]
-        q, k, v = rearrange(qkv, "b (three n d) h w -> three b n (h w) d", three=3, n=self.heads)
+        qkv = rearrange(self.to_qkv(self.norm(x)), "b c3 h w -> b (h w) c3")            # as it lies in memory
+        q, k, v = rearrange(qkv, "b hw (three n d) -> three b n hw d", three=3, n=self.heads)
         h = F.scaled_dot_product_attention(q, k, v)                     # [b, n, hw, d]
         return x + self.out(rearrange(h, "b n (h w) d -> b (n d) h w", h=x.shape[2]))
 
@@ -146,7 +146,7 @@ class Up(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c_in h2 w2"], skip: Float[Tensor, "b c_out h w"],
                 emb: Emb) -> Float[Tensor, "b c_out h w"]:
-        x = F.interpolate(self.grow(x), size=skip.shape[2:])          # [b, c_out, h, w]
+        x = F.interpolate(self.grow(x), size=skip.shape[2:])            # [b, c_out, h, w]
         return self.blocks(torch.cat([x, skip], dim=1), emb)            # [b, 2 c_out, h, w] inside
 
 
