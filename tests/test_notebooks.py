@@ -32,7 +32,6 @@ SLIDER = """def draw(t=3):
     return fig
 
 explore(draw, question="Predict: which slope?", alt="A line.", t=(0, 9))"""
-RECALL = "## Recall\n" + "\n".join(f"{k}. Why?" for k in range(1, 6))
 FIGURE_CELL, SLIDER_CELL, TIMED_CELL = 2, 3, 5
 
 
@@ -40,11 +39,12 @@ def small(path, *more):
     """A notebook with everything that a real one has."""
     md, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     slide = {"slideshow": {"slide_type": "slide"}}
-    cells = [md(HEADER, metadata=slide), code("from ddpm_lite.course import explore, show, subplots"),
+    cells = [md(HEADER, metadata=slide), code("from ddpm_lite.course import explore, quiz, show, subplots"),
              code(FIGURE), code(SLIDER), code("print('one')\nprint(object())"),
              code("import time\n\nprint(time.time())", metadata={"tags": ["nbval-ignore-output"]}),
              md("## From symbols to code", metadata=slide), *map(code, more),
-             md("## Summary", metadata=slide), md(RECALL, metadata=slide)]
+             md("## Summary", metadata=slide), md("## Recall", metadata=slide),
+             code('quiz("02")')]
     about = {"ddpm_lite": {"minutes": 5, "summary": "Small."}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=about)
     store.write(path, store.text(notebook))
@@ -109,7 +109,7 @@ def test_save_stores_what_a_page_needs_and_nothing_that_changes(saved):
     notebook = store.read(saved)
     assert text.endswith("}\n") and '\n "cells"' in text
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2, 3, 4, 5]
+    assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2, 3, 4, 5, 6]
     slider = notebook.cells[SLIDER_CELL].outputs[0].data
     assert set(slider) == {"text/html", "text/plain"} and "Predict: which slope?" in slider["text/html"]
     assert notebook.cells[4].outputs[0].text == "one\n<object object at 0x0>\n"
@@ -269,7 +269,7 @@ def test_lint_accepts_a_saved_notebook_from_the_command_line(saved, capsys):
     (set_cell(6, source="### From symbols to code"), "skips a level"),
     (set_cell(6, metadata={}), "must start a slide"),
     (set_cell(7, source="## End"), "must include ## Summary"),
-    (set_cell(8, source="## Recall\n1. Why?"), "at least five"),
+    (set_cell(9, source='quiz("03")'), 'the cell after ## Recall must be quiz("02")'),
     (lambda notebook: notebook.metadata.pop("ddpm_lite"), "metadata"),
     (lambda notebook: notebook.metadata.kernelspec.update(name="x"), "kernelspec"),
     (lambda notebook: notebook.metadata.update(widgets={}), "widget state"),

@@ -3,6 +3,7 @@
 from . import live
 from .exercises import check, hint
 from .plots import grid, show, subplots
+from .quiz import quiz
 from .widgets import explore
 
-__all__ = ["check", "explore", "grid", "hint", "live", "show", "subplots"]
+__all__ = ["check", "explore", "grid", "hint", "live", "quiz", "show", "subplots"]

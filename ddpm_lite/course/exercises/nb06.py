@@ -44,6 +44,11 @@ register(Exercise(
         "all is taken for noise": Mistake(
             lambda xt, t, ab, mu, V: (xt - ab[t] ** 0.5 * mu) / (1 - ab[t]) ** 0.5,
             "You lay the whole gap to the mean on the noise. Part of it is the data's own spread."),
+        "the score": Mistake(
+            lambda xt, t, ab, mu, V: -(xt - ab[t] ** 0.5 * mu) / (ab[t] * V + 1 - ab[t]),
+            "This is the score, the slope of log q(x_t). Which multiple of it is asked for?"),
+        "the time before": Mistake(lambda xt, t, ab, mu, V: gaussian_denoiser(xt, t - 1, ab, mu, V),
+                                   "The table starts at t = 0: alpha_bar[t] belongs to t."),
         "alpha for alpha_bar": Mistake(
             lambda xt, t, ab, mu, V: gaussian_denoiser(xt, 1, [1, ab[t] / ab[t - 1]], mu, V),
             "You use one step's alpha. x_t has come t steps from the data."),
@@ -78,6 +83,9 @@ register(Exercise(
                                                 "The forward process shrinks the two points."),
         "twice the odds": Mistake(lambda xt, ab: np.tanh(2 * ab**0.5 * xt / (1 - ab)),
                                   "tanh(u) belongs to the odds e^(2u). Count the twos once more."),
+        "the guess of the noise": Mistake(
+            lambda xt, ab: (xt - ab**0.5 * two_points(xt, ab)) / (1 - ab) ** 0.5,
+            "This is the noise that your guess of x_0 leaves. Asked for is that guess."),
         "the probability of +1": Mistake(
             lambda xt, ab: 1 / (1 + np.exp(-2 * ab**0.5 * xt / (1 - ab))),
             "This is r, how likely +1 is. What is the mean of x_0, then?"),
@@ -96,6 +104,9 @@ register(Exercise(
                                        "sigma is a standard deviation; variances add."),
         "standard deviations added": Mistake(lambda ab, s: (1 - ab) ** 0.5 - s,
                                              "Standard deviations of independent noises don't add."),
+        "the variance of x_{t-1} taken as 1": Mistake(
+            lambda ab, s: (1 - s**2) ** 0.5,
+            "That is its variance over all data, of variance 1. Here x_0 is given."),
         "the variance itself": Mistake(lambda ab, s: 1 - ab - s**2,
                                        "This is the variance of c times the old noise. Asked for is c."),
     },
@@ -138,7 +149,10 @@ register(Exercise(
         "x_t is scaled back, its noise isn't": Mistake(
             _share(lambda ab: 0.5 / (1 - ab) / ab),
             "You compare x_t / sqrt(alpha_bar_t) with the examples: which variance has the noise in it?"),
-        "no half": Mistake(_share(lambda ab: 1 / (1 - ab)), "In a bell's exponent a 2 is missing."),
+        "alpha_bar for its root": Mistake(lambda xt, ex, ab: example_weights(xt, ab**0.5 * ex, ab),
+                                          "alpha_bar_t is a variance's factor. By what are pictures shrunk?"),
+        "no half": Mistake(_share(lambda ab: 1 / (1 - ab)),
+                           "Write out a bell's density: by what is the square divided?"),
         "a standard deviation for a variance": Mistake(
             _share(lambda ab: 0.5 / (1 - ab) ** 0.5),
             "In a bell's exponent the square is divided by a variance."),
@@ -153,36 +167,44 @@ register(Exercise(
 ))
 
 register(Exercise(
-    "langevin_move", lambda x, score, h, z: x + h / 2 * score + h**0.5 * z,
-    inputs=lambda rng: (*rng.normal(size=(2, 5)), float(rng.uniform(0.05, 0.6)), rng.normal(size=5)),
-    hints=("Half a step up the score, and noise.", "The noise of a step of size h has variance h."),
+    "largest_step", lambda sigma, excess: 4 * sigma**2 * excess / (1 + excess),
+    inputs=lambda rng: (float(rng.uniform(0.5, 2)), float(rng.uniform(0.1, 0.6))),
+    hints=("The formula of the section says how large the variance is for a step h.",
+           "Set it equal to (1 + excess) times the target's variance, and solve for h."),
     mistakes={
-        "no half": Mistake(lambda x, score, h, z: x + h * score + h**0.5 * z,
-                           "This climbs twice as fast as the noise allows: the hill becomes too narrow."),
-        "the noise without its root": Mistake(lambda x, score, h, z: x + h / 2 * score + h * z,
-                                              "h is the variance of the noise, and z is multiplied by ...?"),
-        "downhill": Mistake(lambda x, score, h, z: x - h / 2 * score + h**0.5 * z,
-                            "The score points to where the density grows."),
-        "no noise": Mistake(lambda x, score, h, z: x + h / 2 * score,
-                            "Without noise every walker ends on a hill's top."),
-        "noise for a full step of the score": Mistake(
-            lambda x, score, h, z: x + h / 2 * score + (2 * h) ** 0.5 * z,
-            "The noise of variance 2h belongs to a step of h up the score, not of h/2."),
+        "to first order only": Mistake(lambda sigma, excess: 4 * sigma**2 * excess,
+                                       "Near, for a small excess. Solve the equation without rounding."),
+        "sigma isn't squared": Mistake(lambda sigma, excess: 4 * sigma * excess / (1 + excess),
+                                       "Twice as wide a bell: by how much may the step grow?"),
+        "no 4": Mistake(lambda sigma, excess: sigma**2 * excess / (1 + excess), "Where did the 4 go?"),
+        "the standard deviation's excess": Mistake(
+            lambda sigma, excess: 4 * sigma**2 * (1 - (1 + excess) ** -2),
+            "You let the standard deviation be too large by the excess. Asked is the variance."),
+        "the limit of all steps": Mistake(lambda sigma, excess: 4 * sigma**2,
+                                          "At this step the variance has no bound any more."),
     },
 ))
 
+
+def log_normaliser(log_weights):
+    top = np.max(log_weights)                                           # e^-2000 would be 0
+    return top + np.log(np.mean(np.exp(log_weights - top)))
+
+
 register(Exercise(
-    "log_normaliser", lambda log_weights: np.log(np.mean(np.exp(log_weights))),
-    inputs=lambda rng: (rng.normal(size=8) * 2,),
+    "log_normaliser", log_normaliser, inputs=lambda rng: (rng.normal(size=8) * 2 - 2000,), rtol=1e-6,
     hints=("Which mean is right, that of the weights or that of their logarithms?",
-           "Exponentials, mean, logarithm: in this order."),
+           "Exponentials, mean, logarithm: in this order.",
+           "e^-2000 is 0 for a computer. Take the largest logarithm out first, and put it back at the end."),
     mistakes={
         "the mean of the logarithms": Mistake(
             np.mean, "This is the bound: by Jensen it lies below the truth."),
-        "a sum for the mean": Mistake(lambda log_w: np.log(np.sum(np.exp(log_w))),
+        "the weights became 0": Mistake(
+            lambda log_w: -np.inf, "For a computer e^-2000 is 0. Which factor can all weights do without?"),
+        "a sum for the mean": Mistake(lambda log_w: log_normaliser(log_w) + np.log(len(log_w)),
                                       "It grows with the number of walks. What does a mean divide by?"),
-        "no logarithm": Mistake(lambda log_w: np.mean(np.exp(log_w)),
-                                "This is the ratio itself. Asked for is its logarithm."),
+        "the largest isn't put back": Mistake(lambda log_w: log_normaliser(log_w - np.max(log_w)),
+                                              "You divided all weights by the largest one: undo it."),
         "the largest weight alone": Mistake(np.max, "All walks count, each with its weight."),
         "the median": Mistake(np.median, "The mean of the weights is unbiased; their middle one isn't."),
     },

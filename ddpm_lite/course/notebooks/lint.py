@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,9 @@ def _prose(notebook: Any) -> Iterator[str]:
     last = [words for level, words in headings if level == 2][-3:]
     if not {"Summary", "Recall"} <= set(last):
         yield f"the last sections must include ## Summary and ## Recall, got {last}"
-    recall = next((c.source.split("## Recall", 1)[1] for c in cells if "## Recall" in c.source), "")
-    if len(re.findall(r"^\d+\. ", recall, re.M)) < 5:
-        yield "## Recall needs at least five numbered questions, in the cell of its heading"
+    quiz = f'quiz("{head[2:4]}")'
+    if not any(a.source.startswith("## Recall") and b.source == quiz for a, b in pairwise(cells)):
+        yield f"the cell after ## Recall must be {quiz}"
 
 
 def _images(html: str) -> Iterator[str]:
