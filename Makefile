@@ -1,5 +1,6 @@
 # make lab                 install what is missing, then open the course in JupyterLab
 # make test                install what is missing, then run everything that must pass
+# make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
@@ -33,7 +34,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test bench environment equations generated pins links
+.PHONY: help lab test solutions bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -49,20 +50,25 @@ lab: environment
 
 # Two workers with a thread each beat one worker with two threads; a file's fixtures are made once.
 test: environment
-	@echo "test 1/6: generated files (.ci/generate.py)"
+	@echo "test 1/7: generated files (.ci/generate.py)"
 	@$(BIN)/python .ci/generate.py --check
-	@echo "test 2/6: style (ruff)"
+	@echo "test 2/7: style (ruff)"
 	@$(BIN)/ruff check --quiet
-	@echo "test 3/6: types (mypy)"
+	@echo "test 3/7: types (mypy)"
 	@$(BIN)/python -m mypy --no-error-summary
-	@echo "test 4/6: the mathematics (every equation proved, every mutant rejected, every claim judged)"
+	@echo "test 4/7: the mathematics (every equation proved, every mutant rejected, every claim judged)"
 	@$(BIN)/python -m ddpm_lite.verified sync --check notebooks
 	@$(BIN)/python -m ddpm_lite.verified report
-	@echo "test 5/6: the package (pytest)"
+	@echo "test 5/7: the package (pytest)"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(TEST_ARGS)
-	@echo "test 6/6: the notebooks (nbval)"
+	@echo "test 6/7: the notebooks (nbval)"
 	@$(BIN)/python -m ddpm_lite.course.notebooks test
+	@echo "test 7/7: every exercise's solution, in its notebook"
+	@DDPM_LITE_SECONDS=$${DDPM_LITE_SECONDS:-6} $(BIN)/python -m ddpm_lite.course.notebooks solutions
 	@echo "test: all passed"
+
+solutions: environment
+	@$(BIN)/python -m ddpm_lite.course.notebooks solutions
 
 bench: environment
 	@sh benchmarks/environment.sh

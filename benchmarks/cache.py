@@ -10,7 +10,8 @@ from torch import nn
 
 from benchmarks import ROOT
 from benchmarks.record import PACKAGES, installed
-from ddpm_lite.files import read_tensors, write, write_tensors
+from ddpm_lite.atomic import write
+from ddpm_lite.files import read_tensors, write_tensors
 
 FOLDER = ROOT / "build" / "bench"
 CODE = ("batches config ema loss metrics prediction process sample schedule train".split())

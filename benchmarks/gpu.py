@@ -18,7 +18,7 @@ import torch
 
 from benchmarks import gpu_check, gpu_speed
 from benchmarks.gpu_parts import Bench, LeftOut, Row
-from ddpm_lite.files import write
+from ddpm_lite.atomic import write
 
 PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "device": gpu_speed.facts,

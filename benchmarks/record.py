@@ -22,7 +22,7 @@ def read(path: Path | None = None) -> dict[str, Any]:
 
 def save(stage: str, measured: dict[str, Any], path: Path | None = None) -> None:
     """Puts one stage's results in the place of its last ones; the file is whole at any moment."""
-    from ddpm_lite.files import write
+    from ddpm_lite.atomic import write
 
     done = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), **measured}
     write(path or RESULTS, [json.dumps({**read(path), stage: done}, indent=1).encode(), b"\n"])

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ddpm_lite import dist
+from ddpm_lite.atomic import write
 from ddpm_lite.config import TrainConfig
-from ddpm_lite.files import read_tensors, write, write_tensors
+from ddpm_lite.files import read_tensors, write_tensors
 from ddpm_lite.models import UNet, UNetConfig
 from ddpm_lite.schedule import SCHEDULES, Schedule
 from ddpm_lite.train import Step, Trainer

@@ -18,9 +18,10 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from ddpm_lite import checkpoint, metrics
+from ddpm_lite.atomic import write
 from ddpm_lite.data import DATASETS, LEVELS
 from ddpm_lite.dist import pick_device
-from ddpm_lite.files import npy_header, read_npy, write
+from ddpm_lite.files import npy_header, read_npy
 from ddpm_lite.loss import bits, elbo
 from ddpm_lite.prediction import choose
 from ddpm_lite.sample import SAMPLERS, guide, seeded_noise, times

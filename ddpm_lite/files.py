@@ -1,10 +1,7 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, renamed; checked."""
+"""Files of tensors and of images, checked as they are read."""
 import io
 import json
-import os
 import zlib
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ddpm_lite.atomic import write
+
 Tensors = dict[str, Tensor]
-
-
-def write(path: Path, content: Iterable[bytes]) -> None:
-    """Replaces `path` by all of `content`; if that fails, what was there before stays."""
-    part = path.with_name(f".{path.name}.part")                         # overwrites what a killed save left
-    try:
-        with open(part, "wb") as file:
-            file.writelines(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        why = error.strerror or error
-        raise OSError(error.errno, f"can't write {path} ({why}); what was there stays") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def write_tensors(path: Path, tensors: Tensors, about: dict[str, str]) -> None:

@@ -14,8 +14,9 @@ from test_train import SMALL, images, small
 
 import ddpm_lite as dl
 from ddpm_lite import checkpoint
+from ddpm_lite.atomic import write
 from ddpm_lite.checkpoint import load, log, resume, save
-from ddpm_lite.files import read_tensors, write, write_tensors
+from ddpm_lite.files import read_tensors, write_tensors
 from ddpm_lite.train import TrainConfig, Trainer
 
 FILES = {"config.json", "model.safetensors", "resume.safetensors"}

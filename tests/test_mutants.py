@@ -183,13 +183,13 @@ MUTANTS = {
           "reports.append(self._advance())", "reports.append(self._advance())\n            "
           "next(iter(torch.utils.data.DataLoader(self.data, num_workers=1)))")],
     15: [
-        ("a save in place", "files", "checkpoint -k cut", 'with open(part, "wb")', 'with open(path, "wb")'),
-        ("a save that isn't flushed to the disk", "files", "checkpoint -k full",
+        ("a save in place", "atomic", "checkpoint -k cut", 'with open(part, "wb")', 'with open(path, "wb")'),
+        ("a save that isn't flushed to the disk", "atomic", "checkpoint -k full",
          "os.fsync(file.fileno())", "pass"),
-        ("a failed save leaves its part", "files", "checkpoint -k full",
+        ("a failed save leaves its part", "atomic", "checkpoint -k full",
          "part.unlink(missing_ok=True)", "pass"),
         ("a killed save's part stays", "checkpoint", "checkpoint -k leftovers", "leftover.unlink()", "pass"),
-        ("a full disk or a locked folder isn't named", "files", "checkpoint -k full",
+        ("a full disk or a locked folder isn't named", "atomic", "checkpoint -k full",
          'f"can\'t write {path} ({why}); what was there stays"', "why"),
         ("a damaged checkpoint passes", "files", "checkpoint -k flipped",
          "if checksum(tensors, about) != about", "if False and checksum(tensors, about) != about"),

@@ -192,7 +192,7 @@ def test_the_header_is_rewritten_only_when_it_is_far_off(saved):
 
 def test_a_failed_write_keeps_the_old_file(copy, monkeypatch):
     before = copy.read_bytes()
-    monkeypatch.setattr(store.os, "fsync", lambda file: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.fsync", lambda file: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         store.write(copy, "half")
     assert copy.read_bytes() == before and [p.name for p in copy.parent.iterdir()] == [copy.name]

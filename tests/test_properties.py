@@ -15,9 +15,10 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import ddpm_lite as dl
+from ddpm_lite.atomic import write
 from ddpm_lite.batches import draw, order, stratified
 from ddpm_lite.ema import Average
-from ddpm_lite.files import npy_header, read_npy, read_tensors, write, write_tensors
+from ddpm_lite.files import npy_header, read_npy, read_tensors, write_tensors
 from ddpm_lite.prediction import scales
 from ddpm_lite.schedule import at
 

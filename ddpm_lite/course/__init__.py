@@ -2,8 +2,9 @@
 
 from . import live
 from .exercises import check, hint
+from .journal import progress
 from .plots import grid, show, subplots
 from .quiz import quiz
 from .widgets import explore
 
-__all__ = ["check", "explore", "grid", "hint", "live", "quiz", "show", "subplots"]
+__all__ = ["check", "explore", "grid", "hint", "live", "progress", "quiz", "show", "subplots"]

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import atomic
 from .registry import Entry, entries, entry
 from .statements import flat, form
 
@@ -94,10 +95,8 @@ def sync(path: Path) -> bool:
             notebook["cells"][i]["source"] = new.splitlines(keepends=True)
             changed = True
     if changed:
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n",
-                          encoding="utf-8", newline="\n")
-        beside.replace(path)
+        text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        atomic.write(path, [text.encode()])
     return changed
 
 

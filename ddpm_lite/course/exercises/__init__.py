@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import journal
 from .compare import difference
 
 TRIALS = 3                                                              # hidden inputs per check
@@ -51,20 +52,30 @@ class Exercise:
 
 
 EXERCISES: dict[str, Exercise] = {}
+NOTEBOOKS: dict[str, list[str]] = {}                                    # the names of exercises
 _hints_given: dict[str, int] = {}
 
 
-def register(exercise: Exercise) -> None:
-    if exercise.name in EXERCISES:
-        raise ValueError(f"an exercise is called {exercise.name!r} already; names are unique over the course")
-    EXERCISES[exercise.name] = exercise
+def of(notebook: str) -> Callable[[Exercise], None]:
+    """What registers the exercises of a notebook, such as "06"."""
+    def register(exercise: Exercise) -> None:
+        if exercise.name in EXERCISES:
+            raise ValueError(f"an exercise is called {exercise.name!r} already; names must be unique")
+        EXERCISES[exercise.name] = exercise
+        NOTEBOOKS.setdefault(notebook, []).append(exercise.name)
+
+    return register
+
+
+def load() -> None:
+    """Registers all exercises. Their modules import nothing heavy."""
+    for module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        if module.startswith("nb"):
+            import_module(f"{__name__}.{module}")
 
 
 def find(name: str) -> Exercise:
-    """The exercise of that name. The first call loads the notebooks' modules, which import nothing heavy."""
-    for module in pkgutil.iter_modules(__path__):
-        if module.name.startswith("nb"):
-            import_module(f"{__name__}.{module.name}")
+    load()
     if name not in EXERCISES:
         raise ValueError(f"no exercise is called {name!r}; there are {', '.join(sorted(EXERCISES))}")
     return EXERCISES[name]
@@ -83,7 +94,10 @@ def hint(name: str) -> None:
 
 def check(name: str, answer: Any) -> None:
     """Prints whether the answer is right, and if not, which mistake was made and what to look at."""
-    print(verdict(find(name), answer))
+    said = verdict(find(name), answer)
+    print(said)
+    if said != _untouched(name):
+        journal.note(name, said == _right(name))
 
 
 def verdict(exercise: Exercise, answer: Any) -> str:
@@ -104,7 +118,7 @@ def verdict(exercise: Exercise, answer: Any) -> str:
         if exercise.accepts is not None:
             said = exercise.accepts(answer)
             if said is True:
-                return f"{name}: right. ✓"
+                return _right(name)
             why = said if isinstance(said, str) else "It doesn't have the property that was asked for."
             return f"{name}: not yet. {_known(exercise, exercise.results(answer)) or why}"
         got = exercise.results(answer)
@@ -115,7 +129,11 @@ def verdict(exercise: Exercise, answer: Any) -> str:
     except Exception as error:
         return f"{name}: {_cause(error, answer)}"
     off = _first_difference(got, exercise.results(exercise.solution), exercise.rtol)
-    return f"{name}: right. ✓" if off is None else f"{name}: not yet. {_known(exercise, got) or off}"
+    return _right(name) if off is None else f"{name}: not yet. {_known(exercise, got) or off}"
+
+
+def _right(name: str) -> str:
+    return f"{name}: right. ✓"
 
 
 def _untouched(name: str) -> str:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("00")
 
 
 def _alpha_bar() -> np.ndarray:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("01")
 
 
 def kl_by_hand(mu, sigma, nu, tau):

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("05")
 
 
 def eps_loss(net, x0, t, eps, alpha_bar):

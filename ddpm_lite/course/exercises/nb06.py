@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("06")
 
 
 def gaussian_denoiser(xt, t, alpha_bar, mu, V):
@@ -28,9 +30,6 @@ register(Exercise(
         "mu isn't shrunk": Mistake(
             lambda xt, t, ab, mu, V: (1 - ab[t]) ** 0.5 * (xt - mu) / (ab[t] * V + 1 - ab[t]),
             "What is the mean of x_t? The forward process shrinks the data."),
-        "V isn't shrunk": Mistake(
-            lambda xt, t, ab, mu, V: (1 - ab[t]) ** 0.5 * (xt - ab[t] ** 0.5 * mu) / (V + 1 - ab[t]),
-            "The forward process shrinks the data, and so their variance."),
         "alpha_bar for its root": Mistake(
             lambda xt, t, ab, mu, V: (1 - ab[t]) ** 0.5 * (xt - ab[t] * mu) / (ab[t] * V + 1 - ab[t]),
             "alpha_bar_t is the factor of the variance. Which factor does the mean get?"),
@@ -81,8 +80,6 @@ register(Exercise(
                                           "Where do the two bells of x_t stand?"),
         "the bells stand at -1 and +1": Mistake(lambda xt, ab: np.tanh(xt / (1 - ab)),
                                                 "The forward process shrinks the two points."),
-        "twice the odds": Mistake(lambda xt, ab: np.tanh(2 * ab**0.5 * xt / (1 - ab)),
-                                  "tanh(u) belongs to the odds e^(2u). Count the twos once more."),
         "the guess of the noise": Mistake(
             lambda xt, ab: (xt - ab**0.5 * two_points(xt, ab)) / (1 - ab) ** 0.5,
             "This is the noise that your guess of x_0 leaves. Asked for is that guess."),
@@ -92,8 +89,13 @@ register(Exercise(
     },
 ))
 
+
+def old_noise(alpha_bar_prev, sigma):
+    return (1 - alpha_bar_prev - sigma**2) ** 0.5
+
+
 register(Exercise(
-    "old_noise", lambda alpha_bar_prev, sigma: (1 - alpha_bar_prev - sigma**2) ** 0.5,
+    "old_noise", old_noise,
     inputs=lambda rng: (float(rng.uniform(0.1, 0.5)), float(rng.uniform(0.1, 0.6))),
     hints=("Given x_0, x_{t-1} must have the variance 1 - alpha_bar_{t-1}.",
            "The two noises are independent, so their variances add."),
@@ -104,9 +106,6 @@ register(Exercise(
                                        "sigma is a standard deviation; variances add."),
         "standard deviations added": Mistake(lambda ab, s: (1 - ab) ** 0.5 - s,
                                              "Standard deviations of independent noises don't add."),
-        "the variance of x_{t-1} taken as 1": Mistake(
-            lambda ab, s: (1 - s**2) ** 0.5,
-            "That is its variance over all data, of variance 1. Here x_0 is given."),
         "the variance itself": Mistake(lambda ab, s: 1 - ab - s**2,
                                        "This is the variance of c times the old noise. Asked for is c."),
     },
@@ -156,18 +155,19 @@ register(Exercise(
         "a standard deviation for a variance": Mistake(
             _share(lambda ab: 0.5 / (1 - ab) ** 0.5),
             "In a bell's exponent the square is divided by a variance."),
-        "the distance isn't squared": Mistake(
-            lambda xt, ex, ab: (lambda r: r / r.sum())(np.exp(
-                -((xt - ab**0.5 * ex) ** 2).sum(axis=1) ** 0.5 / (2 * (1 - ab)))),
-            "In a bell's exponent stands the squared distance."),
         "a mean over the pixels": Mistake(
             _share(lambda ab: 0.5 / (1 - ab) / PIXELS),
             "The pixels' noises are independent: densities multiply, so exponents add up."),
     },
 ))
 
+
+def largest_step(sigma, excess):
+    return 4 * sigma**2 * excess / (1 + excess)
+
+
 register(Exercise(
-    "largest_step", lambda sigma, excess: 4 * sigma**2 * excess / (1 + excess),
+    "largest_step", largest_step,
     inputs=lambda rng: (float(rng.uniform(0.5, 2)), float(rng.uniform(0.1, 0.6))),
     hints=("The formula of the section says how large the variance is for a step h.",
            "Set it equal to (1 + excess) times the target's variance, and solve for h."),
@@ -176,7 +176,6 @@ register(Exercise(
                                        "Near, for a small excess. Solve the equation without rounding."),
         "sigma isn't squared": Mistake(lambda sigma, excess: 4 * sigma * excess / (1 + excess),
                                        "Twice as wide a bell: by how much may the step grow?"),
-        "no 4": Mistake(lambda sigma, excess: sigma**2 * excess / (1 + excess), "Where did the 4 go?"),
         "the standard deviation's excess": Mistake(
             lambda sigma, excess: 4 * sigma**2 * (1 - (1 + excess) ** -2),
             "You let the standard deviation be too large by the excess. Asked is the variance."),
@@ -206,6 +205,5 @@ register(Exercise(
         "the largest isn't put back": Mistake(lambda log_w: log_normaliser(log_w - np.max(log_w)),
                                               "You divided all weights by the largest one: undo it."),
         "the largest weight alone": Mistake(np.max, "All walks count, each with its weight."),
-        "the median": Mistake(np.median, "The mean of the weights is unbiased; their middle one isn't."),
     },
 ))

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("10")
 
 
 def frechet_diagonal(mean_a, var_a, mean_b, var_b):
@@ -41,7 +43,7 @@ register(Exercise(
 ))
 
 
-def coverage(to_made, to_real, k):
+def coverage_share(to_made, to_real, k):
     radius = np.sort(to_real, axis=1)[:, k]                             # [:, 0] is the point itself
     return (to_made.min(axis=1) <= radius).mean()
 
@@ -58,7 +60,7 @@ def _precision(to_made, to_real, k):
 
 
 register(Exercise(
-    "coverage_share", coverage, inputs=_points,
+    "coverage_share", coverage_share, inputs=_points,
     hints=("Row i holds the distances from the i-th real point. First find its radius.",
            "The smallest number in a row of to_real is 0: the point itself. Count from the next one.",
            "A real point is covered if its nearest made point is no farther than the radius."),

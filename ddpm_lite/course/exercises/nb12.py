@@ -1,6 +1,8 @@
 """Exercises of notebook 12: a witness, a chain that settles, a bad line, four pairs."""
 
-from . import Exercise, Mistake, register
+from . import Exercise, Mistake, of
+
+register = of("12")
 
 
 def _exposes(answer):

@@ -1,9 +1,10 @@
-"""`python -m ddpm_lite.course.notebooks save|test|lint [NOTEBOOK...]`: the notebooks, executed and checked.
+"""`python -m ddpm_lite.course.notebooks COMMAND [NOTEBOOK...]`: the notebooks, executed and checked.
 
 save          execute, store the outputs (two saves give the same bytes), measure
 save --check  execute, say what save would change, write nothing; exit code 1 if anything
 lint          what the file alone can show
 test          lint, `pytest --nbval` strict and `save --check`, with seconds and memory per notebook
+solutions     copies with every exercise solved, executed, in build/solutions
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from .check import nbval
 from .execute import REPO, Failed, Measured, execute
 from .lint import MEGABYTES, NO_TORCH, comparison, heading, lint
+from .solutions import filled, wrong
 from .store import RUNS_IN, clean, differences, read, settle, text, write
 
 SECONDS, PICTURE, PEAK_MB, SLACK = 90, 5, 1024, 3                      # budgets, and the slack for time alone
@@ -31,7 +33,7 @@ executed: list[float] = []                                              # second
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ddpm_lite.course.notebooks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["save", "test", "lint"])
+    parser.add_argument("command", choices=["save", "test", "lint", "solutions"])
     parser.add_argument("notebooks", nargs="*", type=Path, help="files; all of notebooks/ if left out")
     parser.add_argument("--check", action="store_true", help="with save: only say what would change")
     options = parser.parse_intermixed_args(arguments)
@@ -40,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such notebook: {', '.join(missing)}")
     if not paths:
         parser.error(f"no notebooks in {REPO / 'notebooks'}")
-    task = {"save": check if options.check else save, "test": test, "lint": linted}[options.command]
+    task = {"save": check if options.check else save, "test": test, "lint": linted,
+            "solutions": solutions}[options.command]
     failed, executed[:] = 0, []
     for path in paths:
         faults = list(task(path))
@@ -113,6 +116,23 @@ def test(path: Path) -> Iterator[str]:
         os.environ.pop(CAP, None)
         if given is not None:
             os.environ[CAP] = given
+
+
+def solutions(path: Path) -> Iterator[str]:
+    """A filled copy, executed, in build/solutions."""
+    notebook, filled_copy = read(path), REPO / "build" / "solutions" / path.name
+    names = filled(notebook)
+    filled_copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        measured = run(notebook, filled_copy)
+    except Failed as error:
+        yield str(error)
+        return
+    clean(notebook)
+    write(filled_copy, text(notebook))
+    executed.append(measured.seconds)
+    say(path, "solutions", f"{measured.seconds:.0f} s, {len(names)} exercises")
+    yield from wrong(notebook)
 
 
 def run(notebook, path: Path) -> Measured:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import nbformat
 import numpy as np
 from PIL import Image
 
+from ... import atomic
 from ..widgets import WIDGET_VIEW
 
 IGNORED = "nbval-ignore-output"                                         # the tag of cells that can't repeat
@@ -34,16 +34,7 @@ def text(notebook: Any) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Written beside, flushed, renamed: a reader never sees half a notebook."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        with open(beside, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    atomic.write(path, [content.encode()])
 
 
 def clean(notebook: Any) -> None:
