@@ -15,6 +15,7 @@ register(Exercise(
         "no guidance": Mistake(0.25, "That is the class itself. What does the strength do to it?"),
         "one power too few": Mistake(1 / 16, "The share V_y/V comes on top of V_y itself."),
         "a standard deviation": Mistake(0.125, "The variance is asked for, not its root."),
+        "with noise": Mistake(341 / 5120, "That is where algorithm 2 ends. The walk here has no noise."),
         "the scale for the strength": Mistake(1 / 256, "w is the strength; others' scale is 1 + w."),
     },
 ))
@@ -87,8 +88,8 @@ register(Exercise(
             _heun_like(place="here"), "The second slope is the one where the trial step ended."),
         "the second slope at the old r": Mistake(
             _heun_like(at="here"), "The trial ended at another noise level than it began: tell the network."),
-        "a sum for a mean": Mistake(
-            _heun_like(share=1.0), "Two slopes count for one step: yours goes twice as far."),
+        "two steps for one": Mistake(
+            _heun_like(share=1.0), "Two slopes count for one step, from the old y: yours goes twice as far."),
         "the second slope alone": Mistake(
             lambda net, y, r, r_prev: y + (r_prev - r) * net(y + (r_prev - r) * net(y, r), r_prev),
             "You use the end's slope alone; that is no better than the start's alone."),
@@ -123,7 +124,6 @@ register(Exercise(
             _mended(root=1.0, square=1.0), "You moved alpha_bar. What does the formula move?"),
         "shifted, not scaled": Mistake(_mended(scale=False), "Your first beta has changed: see what scales."),
         "alpha_bar returned": Mistake(_mended(betas=False), "The new betas are wanted; yours fall to 0."),
-        "not squared": Mistake(_mended(square=1.0), "You hold a root; betas come from alpha_bar."),
         "only the last beta set": Mistake(
             lambda beta: np.append(beta[:-1], 1.0),
             "That does end without signal, but in one leap. The mending moves all times a little."),
@@ -159,7 +159,8 @@ register(Exercise(
             _edm_like(table="alpha"), "How much signal is left after all t steps, not after one?"),
         "sigma squared": Mistake(_edm_like(power=1.0), "Yours is a variance; EDM adds sigma times eps."),
         "x not shrunk": Mistake(_edm_like(shrink=0.0), "EDM leaves the signal as it is. What does ours do?"),
-        "x shrunk twice": Mistake(_edm_like(shrink=1.0), "The signal's weight in x_t is a root."),
+        "x grown": Mistake(_edm_like(shrink=-0.5), "EDM's x is the larger one. Which way do you go?"),
+        "sigma upside down": Mistake(_edm_like(power=-0.5), "Yours falls as the noise grows."),
         "the weight of eps for sigma": Mistake(
             _edm_like(over=False), "sqrt(1 - alpha_bar) is the noise in x_t; how much is it per signal?"),
     },
