@@ -1,5 +1,6 @@
 # make lab                 install what is missing, then open the course in JupyterLab
 # make test                install what is missing, then run everything that must pass
+# make test-browser        drive every notebook in JupyterLab (needs Chromium and npm; half an hour)
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
@@ -34,7 +35,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test solutions bench environment equations generated pins links
+.PHONY: help lab test test-browser solutions bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -66,6 +67,10 @@ test: environment
 	@echo "test 7/7: every exercise's solution, in its notebook"
 	@DDPM_LITE_SECONDS=$${DDPM_LITE_SECONDS:-6} $(BIN)/python -m ddpm_lite.course.notebooks solutions
 	@echo "test: all passed"
+
+test-browser: environment
+	@$(BIN)/python -m pip --disable-pip-version-check install -q -r browser/requirements.txt
+	@$(BIN)/python -m pytest -c browser/pytest.ini browser $(TEST_ARGS)
 
 solutions: environment
 	@$(BIN)/python -m ddpm_lite.course.notebooks solutions

@@ -22,7 +22,7 @@ from test_cli import TINY, fails
 from test_scale import same_run
 from test_train import images, small
 
-from ddpm_lite import data, files
+from ddpm_lite import atomic, data
 from ddpm_lite.checkpoint import load, resume
 from ddpm_lite.cli import main
 from ddpm_lite.files import read_tensors, write_tensors
@@ -70,7 +70,7 @@ def arm(at: int) -> None:
         if event in ("open", "os.rename", "os.remove", "os.mkdir") and "/torn" in str(args[0]):
             step()
 
-    files.open = lambda path, mode: Torn(io.FileIO(path, mode))
+    atomic.open = lambda path, mode: Torn(io.FileIO(path, mode))
     os.fsync = lambda file: (step(), fsync(file))
     sys.addaudithook(hook)
 

@@ -48,11 +48,17 @@ def quiz(notebook: str) -> None:
 def page(asked: list[Question]) -> str:
     items = []
     for one in asked:
-        opened = "".join(f"<details><summary>{_markup(answer)}</summary><p>{_markup(feedback)}</p></details>"
-                         for answer, feedback in one.answers())
+        opened = "".join(f'<details><summary aria-label="{_spoken(answer)}">{_markup(answer)}</summary>'
+                         f"<p>{_markup(feedback)}</p></details>" for answer, feedback in one.answers())
         items.append(f"<li><p><b>{_markup(one.text)}</b></p>{opened}</li>")
     return f"<ol>{''.join(items)}</ol>"
 
 
 def _markup(text: str) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def _spoken(text: str) -> str:
+    """For screen readers, which leave typeset maths out of a button's name: the letters of its LaTeX."""
+    words = re.sub(r"\\(mathcal|mathbb|mathrm|left|right|[,;!])|[\\${}`]", " ", text)
+    return html.escape(" ".join(words.split()))

@@ -72,9 +72,10 @@ class Card:
 
 
 def shown(number: int, one: Card) -> str:
-    """HTML of a card's equation; a long one scrolls."""
+    """HTML of a card's equation; a long one scrolls, by keyboard too."""
     latex = _plain(one.printed.latex)
-    return f'<div style="overflow-x: auto"><b>{number}.</b> $\\displaystyle {latex}$</div>'
+    return (f'<div style="overflow-x: auto" tabindex="0" role="group" aria-label="equation {number}">'
+            f'<b>{number}.</b> $\\displaystyle {latex}$</div>')
 
 
 def _plain(latex: str) -> str:

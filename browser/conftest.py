@@ -1,0 +1,120 @@
+"""One server and one Chromium for all tests; a table at the end; a picture of the page where one fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from lab import OUT, REPO, Lab, Notebook
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--disable-gpu --disable-quic --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync").split()
+if hasattr(os, "geteuid") and os.geteuid() == 0:
+    FLAGS.append("--no-sandbox")                                        # as root it starts in no other way
+
+
+@dataclass
+class Row:
+    """A line of the table."""
+
+    name: str
+    seconds: float = 0
+    driven: list[str] = field(default_factory=list)
+    ours: list[str] | None = None                                       # None: axe didn't run
+    known: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+rows: list[Row] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A plain kill ends as Ctrl-C does: with the server's end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def chromium() -> str:
+    wanted = os.environ.get("CHROMIUM", "")
+    found = shutil.which(wanted) if wanted else next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        seen = f"CHROMIUM={wanted} isn't a program" if wanted else f"PATH has none of {', '.join(CHROMIUM)}"
+        pytest.exit(f"no Chromium: {seen}. Install it (Debian: apt install chromium) or set CHROMIUM", 4)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    with sync_playwright() as player:
+        one = player.chromium.launch(executable_path=program, args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    shutil.rmtree(OUT / "shots", ignore_errors=True)
+    (OUT / "shots").mkdir(parents=True)
+    one = Lab()
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def notebook(request: pytest.FixtureRequest, browser: Browser, lab: Lab) -> Iterator[Notebook]:
+    """A notebook, opened and run."""
+    rows.append(Row(request.param))
+    started = time.monotonic()
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    one = Notebook(context.new_page(), lab, request.param)
+    try:
+        one.open()
+        one.run_all()
+        one.shot("run")
+        yield one
+    except Exception:
+        one.shot("not-run")
+        raise
+    finally:
+        rows[-1].seconds = time.monotonic() - started
+        one.close()
+        context.close()
+
+
+@pytest.fixture
+def row(notebook: Notebook) -> Row:
+    return rows[-1]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    notebook = getattr(item, "funcargs", {}).get("notebook")
+    if call.when == "call" and report.failed and notebook is not None:
+        notebook.shot(f"failed-{item.name.split('[')[0]}")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not rows:
+        return
+    say = terminalreporter.write_line
+    say(f"\n{'notebook':24}{'widgets driven':>15}{'axe: ours':>11}{'known':>7}{'JupyterLab':>12}"
+        f"{'seconds':>9}")
+    with open(OUT / "axe.txt", "w", encoding="utf-8") as file:
+        for row in rows:
+            found = {"ours": row.ours or [], "known": row.known, "JupyterLab": row.others}
+            counts = ["-"] * 3 if row.ours is None else [len(lines) for lines in found.values()]
+            say(f"{row.name:24}{len(row.driven):15}{counts[0]:>11}{counts[1]:>7}{counts[2]:>12}"
+                f"{row.seconds:9.0f}")
+            for whose, lines in found.items():
+                file.writelines(f"{row.name}, {whose}, {line}\n" for line in lines)
+    say("pictures of the pages: build/browser/shots; every violation: build/browser/axe.txt")
