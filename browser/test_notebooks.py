@@ -9,10 +9,10 @@ import axe
 import pytest
 from conftest import Row
 from lab import Notebook
-from playwright.sync_api import Locator, expect
-from widgets import BOX, IMAGES, KINDS, drive, moved, step
+from playwright.sync_api import expect
+from widgets import BOX, IMAGES, KINDS, cell_of, drive, moved, step
 
-from ddpm_lite.course.notebooks.solutions import CHECK, solved
+from ddpm_lite.course.notebooks.solutions import CHECK, put, solved, stub
 
 SHORT, LONG = 30_000, 120_000                                           # ms
 OPEN = {("04_elbo", "axe"): "equations wider than the page scroll, and can't be reached by keyboard",
@@ -89,11 +89,11 @@ def test_answers_are_heard_with_their_maths(notebook: Notebook) -> None:
 
 def test_an_exercise_wrong_then_right(notebook: Notebook) -> None:
     number = notebook.find("\ncheck(")
-    stub = notebook.sources()[number]
-    name = CHECK.search(stub)[1]
+    asked = notebook.sources()[number]
+    name = CHECK.search(asked)[1]
     output = notebook.cell(number).locator(".jp-OutputArea")
     expect(output).to_contain_text("still to write")
-    for source, verdict in ((wrong(stub, name), "not yet"), (solved(stub, name), "right. ✓")):
+    for source, verdict in ((wrong(asked, name), "not yet"), (solved(asked, name), "right. ✓")):
         notebook.type(number, source)
         expect(output, f"{notebook.name}, {name}").to_contain_text(f"{name}: {verdict}", timeout=LONG)
     notebook.shot("exercise")
@@ -144,11 +144,6 @@ def test_a_reload_keeps_outputs_and_widgets(notebook: Notebook) -> None:
     notebook.shot("reloaded")
 
 
-def cell_of(box: Locator) -> int:
-    return box.evaluate("""box => [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
-        .indexOf(box.closest('.jp-Cell'))""")
-
-
 def tabs(notebook: Notebook, there, most: int = 8) -> bool:
     """Presses Tab until the focus is there."""
     for _ in range(most):
@@ -160,9 +155,7 @@ def tabs(notebook: Notebook, there, most: int = 8) -> bool:
 
 def wrong(source: str, name: str) -> str:
     """The exercise's cell with an answer that can't be right."""
-    [stub] = [node for node in ast.parse(source).body
-              if isinstance(node, ast.FunctionDef) and node.name == name
-              or isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name]
-    lines = source.split("\n")
-    new = [lines[stub.lineno - 1], "    return -7"] if isinstance(stub, ast.FunctionDef) else [f"{name} = -7"]
-    return "\n".join([*lines[:stub.lineno - 1], *new, *lines[stub.end_lineno:]])
+    found = stub(source, name)
+    head = source.split("\n")[found.lineno - 1]
+    new = f"{head}\n    return -7" if isinstance(found, ast.FunctionDef) else f"{name} = -7"
+    return put(source, found, new)

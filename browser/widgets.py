@@ -42,8 +42,7 @@ def controls(notebook: Notebook) -> Iterator[tuple[Locator, str, Locator, str]]:
     boxes = notebook.page.locator(BOX)
     for i in range(boxes.count()):
         box = boxes.nth(i)
-        cell = box.evaluate("""box => [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
-            .indexOf(box.closest('.jp-Cell'))""")
+        cell = cell_of(box)
         for kind, selector in KINDS.items():
             for k in range(box.locator(selector).count()):
                 control = box.locator(selector).nth(k)
@@ -53,6 +52,12 @@ def controls(notebook: Notebook) -> Iterator[tuple[Locator, str, Locator, str]]:
                     name = control.inner_text().split("\n")[0].strip() if kind != "list" else (
                         control.locator("label").inner_text())
                 yield box, kind, control, f"cell {cell}, {kind} {name}"
+
+
+def cell_of(box: Locator) -> int:
+    """The number of the cell that a box stands in."""
+    return box.evaluate("""box => [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
+        .indexOf(box.closest('.jp-Cell'))""")
 
 
 def moved(notebook: Notebook, box: Locator, control: Locator, move: Callable[[Locator], None],

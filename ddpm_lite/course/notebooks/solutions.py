@@ -34,16 +34,27 @@ def filled(notebook: Any) -> list[str]:
 
 def solved(source: str, name: str) -> str:
     """The source of an exercise's cell with the stub, a function or a value of this name, filled."""
-    [stub] = [node for node in ast.parse(source).body
-              if isinstance(node, ast.FunctionDef) and node.name == name
-              or isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name]
-    lines, solution = source.split("\n"), find(name).solution
-    if isinstance(stub, ast.FunctionDef):
+    found, solution = stub(source, name), find(name).solution
+    if isinstance(found, ast.FunctionDef):
         imports, parts = needs(solution)
         new = "\n".join(imports) + "\n\n\n" * bool(imports) + "\n\n\n".join([*parts, code(solution)])
     else:
         new = f"{name} = {solution!r}"
-    return "\n".join([*lines[:stub.lineno - 1], *new.split("\n"), *lines[stub.end_lineno:]])
+    return put(source, found, new)
+
+
+def stub(source: str, name: str) -> ast.stmt:
+    """The statement that defines the answer: a function or a value of this name."""
+    [found] = [node for node in ast.parse(source).body
+               if isinstance(node, ast.FunctionDef) and node.name == name
+               or isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name]
+    return found
+
+
+def put(source: str, found: ast.stmt, new: str) -> str:
+    """The source with `new` in the place of that statement."""
+    lines = source.split("\n")
+    return "\n".join([*lines[:found.lineno - 1], new, *lines[found.end_lineno:]])
 
 
 def code(function: FunctionType) -> str:
