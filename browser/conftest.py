@@ -8,10 +8,13 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import median
 
 import pytest
 from lab import OUT, REPO, Lab, Notebook
 from playwright.sync_api import Browser, sync_playwright
+
+from ddpm_lite.course.exercises import EXERCISES, NOTEBOOKS, load
 
 NAMES = sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -27,6 +30,8 @@ class Row:
 
     name: str
     seconds: float = 0
+    megabytes: float = 0                                                # its kernel's peak
+    redraws: list[float] = field(default_factory=list)                  # ms from a key to the new picture
     driven: list[str] = field(default_factory=list)
     ours: list[str] | None = None                                       # None: axe didn't run
     known: list[str] = field(default_factory=list)
@@ -84,7 +89,7 @@ def notebook(request: pytest.FixtureRequest, browser: Browser, lab: Lab) -> Iter
         one.shot("not-run")
         raise
     finally:
-        rows[-1].seconds = time.monotonic() - started
+        rows[-1].seconds, rows[-1].megabytes = time.monotonic() - started, lab.megabytes()
         one.close()
         context.close()
 
@@ -107,14 +112,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not rows:
         return
     say = terminalreporter.write_line
-    say(f"\n{'notebook':24}{'widgets driven':>15}{'axe: ours':>11}{'known':>7}{'JupyterLab':>12}"
-        f"{'seconds':>9}")
+    load()
+    say(f"\n{'notebook':22}{'widgets':>9}{'redraw':>9}{'exercises':>11}{'mistakes':>10}"
+        f"{'axe: ours':>11}{'known':>7}{'JupyterLab':>12}{'seconds':>9}{'MB':>6}")
     with open(OUT / "axe.txt", "w", encoding="utf-8") as file:
         for row in rows:
             found = {"ours": row.ours or [], "known": row.known, "JupyterLab": row.others}
             counts = ["-"] * 3 if row.ours is None else [len(lines) for lines in found.values()]
-            say(f"{row.name:24}{len(row.driven):15}{counts[0]:>11}{counts[1]:>7}{counts[2]:>12}"
-                f"{row.seconds:9.0f}")
+            tasks = [EXERCISES[name] for name in NOTEBOOKS[row.name[:2]]]
+            say(f"{row.name:22}{len(row.driven):9}{redraw(row.redraws):>9}{len(tasks):11}"
+                f"{sum(len(task.mistakes) for task in tasks):10}{counts[0]:>11}{counts[1]:>7}{counts[2]:>12}"
+                f"{row.seconds:9.0f}{row.megabytes:6.0f}")
             for whose, lines in found.items():
                 file.writelines(f"{row.name}, {whose}, {line}\n" for line in lines)
+    say("redraw: the median time from a key at a control to its new picture; over all notebooks "
+        f"{redraw([one for row in rows for one in row.redraws])}")
     say("pictures of the pages: build/browser/shots; every violation: build/browser/axe.txt")
+
+
+def redraw(ms: list[float]) -> str:
+    return f"{median(ms):.0f} ms" if ms else "-"

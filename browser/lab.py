@@ -17,7 +17,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Locator, Page
+
+from ddpm_lite.course.notebooks.execute import memory_mb
 
 REPO = Path(__file__).parents[1]
 OUT = REPO / "build" / "browser"
@@ -66,6 +69,11 @@ class Lab:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         raise RuntimeError("JupyterLab didn't start; build/browser/lab.log says why")
+
+    def megabytes(self) -> float:
+        """The most memory that a kernel that runs now has held."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return max((memory_mb(one.pid) for one in children), default=0)
 
     def end(self) -> None:
         """The server and its kernels: first asked, then made to."""

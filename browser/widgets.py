@@ -18,23 +18,36 @@ STILL = """box => {
     return performance.now() - window.last.since > 400 && now }"""
 OTHER = """([box, before]) => before
     !== box.innerText + [...box.querySelectorAll('img')].map(image => image.src).join()"""
+TIMED = """box => {
+    const images = () => [...box.querySelectorAll('img')].map(image => image.src).join(), before = images();
+    window.redrawn = null;
+    box.addEventListener('keydown', () => {
+        const start = performance.now();
+        const seen = new MutationObserver(() => {
+            if (images() === before) return;
+            seen.disconnect();
+            window.redrawn = performance.now() - start });
+        seen.observe(box, {subtree: true, childList: true, attributes: true})
+    }, {once: true, capture: true}) }"""
 IMAGES = "box => [...box.querySelectorAll('img')].map(image => image.src).join()"
 
 
-def drive(notebook: Notebook) -> tuple[list[str], list[str]]:
-    """The controls that were moved, and a line for each that did not do what it should."""
-    driven, faults = [], []
+def drive(notebook: Notebook) -> tuple[list[str], list[float], list[str]]:
+    """The controls that were moved, the milliseconds of redraws, a line for each fault."""
+    driven, redraws, faults = [], [], []
     for box, kind, control, name in controls(notebook):
         driven.append(name)
         for how, move in MOVES[kind]:
             try:
                 fault = moved(notebook, box, control, move, pictures=kind != "vote")
+                if not fault and kind == "slider" and how == "keyboard":
+                    redraws.append(notebook.page.evaluate("window.redrawn"))
             except TooLong as error:
                 fault = str(error).splitlines()[0]
             if fault:
                 faults.append(f"{notebook.name}, {name}, by {how}: {fault}")
                 notebook.shot(f"fault-{len(faults)}")
-    return driven, faults
+    return driven, redraws, faults
 
 
 def controls(notebook: Notebook) -> Iterator[tuple[Locator, str, Locator, str]]:
@@ -67,6 +80,7 @@ def moved(notebook: Notebook, box: Locator, control: Locator, move: Callable[[Lo
     control.scroll_into_view_if_needed()
     before = page.wait_for_function(STILL, arg=element, timeout=DRAWN).json_value()
     seen = box.evaluate(IMAGES)
+    box.evaluate(TIMED)
     move(control)
     try:
         page.wait_for_function(OTHER, arg=[element, before], timeout=DRAWN)
@@ -113,7 +127,7 @@ def arrow(listed: Locator) -> None:
 
 # The mouse last: it leaves a slider away from its ends, where two pictures may be equal.
 MOVES: dict[str, list[tuple[str, Callable[[Locator], None]]]] = {
-    "slider": [("keyboard", step), ("mouse", drag)],
+    "slider": [("keyboard", step), ("keyboard", step), ("mouse", drag)],
     "list": [("keyboard", arrow), ("mouse", choose)],
     "box": [("mouse", lambda one: one.locator("input").click()),
             ("keyboard", lambda one: one.locator("input").press("Space"))],

@@ -274,7 +274,7 @@ def test_a_stub_is_friendly_and_hints_come_in_steps(name, capsys, monkeypatch):
         raise NotImplementedError("Exercise")
 
     exercise = EXERCISES[name]
-    assert "still to write" in verdict(exercise, None if exercise.inputs is None else stub)
+    assert "not tried yet" in verdict(exercise, None if exercise.inputs is None else stub)
     assert len(exercise.hints) >= 2 and all(exercise.hints)
     monkeypatch.setattr(exercises, "_hints_given", {})
     for k in range(len(exercise.hints)):
@@ -309,7 +309,7 @@ def test_values_and_properties_are_checked(capsys):
     assert verdict(half, 0.5 + 1e-7) == "half: right. ✓"
     assert "It looks like this: the inverse. Look at the bars." in verdict(half, 2.0)
     assert verdict(half, 0.7) == "half: not yet. Yours is 0.7, which isn't it."
-    assert "still to write" in verdict(half, ...)
+    assert "not tried yet" in verdict(half, ...)
     even = Exercise("even", 2, accepts=lambda n: n % 2 == 0 or f"{n} is odd.", hints=("a", "b"))
     assert verdict(even, 8) == "even: right. ✓" and verdict(even, 3) == "even: not yet. 3 is odd."
     assert "stopped with TypeError" in verdict(even, "word")

@@ -23,9 +23,11 @@ mpl.rcParams.update({
     "image.cmap": "cividis", "image.interpolation": "nearest", "figure.dpi": 100,
     "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "legend.fontsize": 10,
     "lines.linewidth": 1.8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": False, "legend.frameon": False,
+    "axes.grid": False, "legend.frameon": False, "axes.titley": 1.0,        # no search for a title's place
 })
-_renderer = threading.RLock()                                          # sliders and trainings draw in threads
+# One canvas for all: at a size drawn before it knows how wide its words are and how its formulas look.
+_canvas = FigureCanvasAgg(Figure())
+_drawing = threading.RLock()                                            # widgets draw in threads
 
 
 def subplots(nrows: int = 1, ncols: int = 1, figsize: tuple[float, float] = (6.4, 3.2), **options: Any):
@@ -39,10 +41,11 @@ def picture(fig: Figure, alt: str, quick: bool = False) -> str:
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError("alt must say what to see in the figure, got nothing")
     file = io.BytesIO()
-    with _renderer:
-        canvas = FigureCanvasAgg(fig)
-        canvas.draw()                                                   # once: savefig would draw twice
-        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    with _drawing:
+        _canvas.figure = fig
+        fig.set_canvas(_canvas)
+        _canvas.draw()                                                  # once: savefig would draw twice
+        pixels = Image.fromarray(np.asarray(_canvas.buffer_rgba())).convert("RGB")
     pixels.save(file, "png", compress_level=1 if quick else 9)          # no metadata: the bytes repeat
     data = base64.b64encode(file.getvalue()).decode()
     text = html.escape(" ".join(alt.split()))

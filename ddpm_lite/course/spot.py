@@ -144,18 +144,20 @@ class Ballot:
         self.cards = [card(name) for name in names]
         self.votes: dict[str, bool] = {}
         self.score = W.HTML("<i>No votes yet.</i>")
+        self.plain, self.look = W.Layout(), W.ButtonStyle()             # shared: a page makes few models
         rows = [self._row(i, one) for i, one in enumerate(self.cards, 1)]
         self.buttons = [button for row in rows for button in row.children[1].children]
         self.box = W.VBox([*rows, self.score])
 
     def _row(self, number: int, one: Card) -> W.VBox:
-        equation = W.HTMLMath(shown(number, one))
-        told = W.HTMLMath()
-        right, wrong = W.Button(description="right"), W.Button(description="wrong")
+        equation, told = W.HTMLMath(shown(number, one), layout=self.plain), W.HTMLMath(layout=self.plain)
+        right, wrong = (W.Button(description=said, layout=self.plain, style=self.look)
+                        for said in ("right", "wrong"))
         right.tooltip, wrong.tooltip = f"Equation {number} is right", f"Equation {number} is wrong"
         right.on_click(lambda _: self.vote(one, False, told))
         wrong.on_click(lambda _: self.vote(one, True, told))
-        return W.VBox([equation, W.HBox([right, wrong]), told])
+        votes = W.HBox([right, wrong], layout=self.plain)
+        return W.VBox([equation, votes, told], layout=self.plain)
 
     def vote(self, one: Card, wrong: bool, told: W.HTMLMath) -> None:
         """Counts the first vote on a card, and shows what the machine says."""

@@ -126,7 +126,7 @@ def _value(node: ast.expr) -> sp.Expr:
                     return left / right
                 case ast.Pow():
                     return left**right
-        case ast.Call(func=ast.Name(id="under"), args=[x, _]):
+        case ast.Call(func=ast.Name(id="under" | "fold"), args=[x, *_]):
             return _value(x)
         case ast.Call(func=ast.Name(id="Sum" | "Prod" as kind), args=[term, index, low, high]):
             limits = (_value(index), _value(low), _value(high))
@@ -148,8 +148,9 @@ def _latex(node: ast.expr) -> tuple[str, int]:
         case ast.UnaryOp(op=ast.USub(), operand=x):
             return f"-{_within(x, PRODUCT)}", SUM
         case ast.BinOp(left=a, op=ast.Add() | ast.Sub() as op, right=b):
-            sign = "+" if isinstance(op, ast.Add) else "-"
-            return f"{_within(a, SUM)} {sign} {_within(b, SUM if sign == '+' else PRODUCT)}", SUM
+            sign, tight = ("+", SUM) if isinstance(op, ast.Add) else ("-", PRODUCT)
+            fold = r"\\ & \quad {} " if isinstance(b, ast.Call) and ast.unparse(b.func) == "fold" else ""
+            return f"{_within(a, SUM)} {fold}{sign} {_within(b, tight)}", SUM
         case ast.BinOp(left=a, op=ast.Mult(), right=b):
             return _product(a, b), PRODUCT
         case ast.BinOp(left=a, op=ast.Div(), right=b):
@@ -159,6 +160,8 @@ def _latex(node: ast.expr) -> tuple[str, int]:
             return (f"{{{base}}}" if "^" in base else base) + f"^{{{_latex(b)[0]}}}", POWER
         case ast.Call(func=ast.Name(id="under"), args=[x, ast.Constant(value=str() as words)]):
             return rf"\underbrace{{{_latex(x)[0]}}}_{{{words}}}", _latex(x)[1]
+        case ast.Call(func=ast.Name(id="fold"), args=[x]):              # a term on a line of its own
+            return _latex(x)
         case ast.Call(func=ast.Name(id="Sum" | "Prod" as kind), args=[term, index, low, high]):
             command = r"\sum" if kind == "Sum" else r"\prod"
             limits = rf"_{{{_latex(index)[0]}={_latex(low)[0]}}}^{{{_latex(high)[0]}}}"

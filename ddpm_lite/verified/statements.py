@@ -89,17 +89,20 @@ def GaussianLaw(variable: str, mean: str, var: str, given: str = "", by: str = "
     return _made(f"{by}(<<variable>>{condition}) = {law}", **slots)
 
 
-def Chain(lhs: str, *lines: str, relations: tuple[str, ...] = (), endings: tuple[str, ...] = ()) -> Statement:
+def Chain(lhs: str, *lines: str, relations: tuple[str, ...] = (), endings: tuple[str, ...] = (),
+          stacked: bool = False) -> Statement:
     r"""A derivation: lhs = line0 = line1 = ..., one below the other. `relations` (one a line) replaces "=";
-    `endings` is fixed LaTeX after a line (`+ c_1`). Slots lhs, line0, line1, ..."""
+    `endings` is fixed LaTeX after a line (`+ c_1`); `stacked` gives lhs a line of its own. Slots lhs, line0,
+    line1, ..."""
     slots: dict[str, str] = {}
     head = _side("lhs", lhs, slots)
     rows = []
     for i, text in enumerate(lines):
         relation = relations[i] if relations else "="
         rows.append(rf"&{relation} {_side(f'line{i}', text, slots)}{endings[i] if endings else ''}")
-    body = " \\\\\n".join(rows)
-    return _made(f"\\begin{{aligned}}\n{head} {body}\n\\end{{aligned}}", **slots)
+    first = f"& {head} \\\\\n" if stacked else f"{head} "
+    body = first + " \\\\\n".join(rows)
+    return _made(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}", **slots)
 
 
 def Joined(*parts: Statement, by: str = r",\qquad ") -> Statement:

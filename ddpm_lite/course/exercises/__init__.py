@@ -140,7 +140,7 @@ def _right(name: str) -> str:
 
 
 def _untouched(name: str) -> str:
-    return f'{name}: still to write. Fill in your answer, run the cell again; hint("{name}") helps.'
+    return f'{name}: not tried yet. Fill in your answer, run the cell again; hint("{name}") helps.'
 
 
 def _first_difference(got: list, want: list, rtol: float) -> str | None:

@@ -1,4 +1,4 @@
-"""Exercises of notebook 00: the first half-time of a digit, a translation, the jump to any t."""
+"""Exercises of notebook 00: the first half-time of a digit, a translation, the jump to any t and back."""
 
 import numpy as np
 
@@ -71,5 +71,32 @@ register(Exercise(
                                                    "The noise is multiplied by its variance."),
         "swapped": Mistake(lambda x0, eps, alpha_bar: (1 - alpha_bar) ** 0.5 * x0 + alpha_bar**0.5 * eps,
                            "Picture and noise have each other's factor: which share is alpha_bar?"),
+    },
+))
+
+
+def guess_picture(x_t, eps_hat, alpha_bar):
+    return (x_t - (1 - alpha_bar) ** 0.5 * eps_hat) / alpha_bar**0.5
+
+
+register(Exercise(
+    "guess_picture", guess_picture,
+    inputs=lambda rng: (rng.normal(size=(4, 8)), rng.normal(size=(4, 8)), rng.uniform(0.2, 0.8)),
+    hints=("Write down the jump, with eps_hat in the place of the noise.",
+           "Solve it for the picture: what was added is taken away, what was shrunk is stretched.",
+           "Take away first, then divide: both in the opposite order of the jump."),
+    mistakes={
+        "not stretched": Mistake(lambda x, eps, share: x - (1 - share) ** 0.5 * eps,
+                                 "The noise is gone, but the jump shrank the picture too."),
+        "stretched first": Mistake(lambda x, eps, share: x / share**0.5 - (1 - share) ** 0.5 * eps,
+                                   "You stretch x_t, noise and all, and then take away noise that isn't "
+                                   "stretched: which came last in the jump?"),
+        "added again": Mistake(lambda x, eps, share: (x + (1 - share) ** 0.5 * eps) / share**0.5,
+                               "Now there is twice the noise: look at its sign."),
+        "divided by the share": Mistake(lambda x, eps, share: (x - (1 - share) ** 0.5 * eps) / share,
+                                        "alpha_bar is the picture's share of the variance; what shrank the "
+                                        "picture?"),
+        "no root at the noise": Mistake(lambda x, eps, share: (x - (1 - share) * eps) / share**0.5,
+                                        "The noise's factor was a standard deviation; yours is a variance."),
     },
 ))

@@ -163,7 +163,7 @@ TURNED = f"ln(paren({STEP}/{POST}*(q(x_prev, x_0)/q(x_t, x_0))))"
                 f"E_path(-ln(p_theta(x_T)) - Sum({FORWARD}, t, 2, T) - ln({FIRST}/q(x_1, x_0)))",
                 f"E_path(-ln(p_theta(x_T)) - Sum({TURNED}, t, 2, T) - ln({FIRST}/q(x_1, x_0)))",
                 f"E_path(-ln(p_theta(x_T)/q(x_T, x_0)) - Sum(ln({STEP}/{POST}), t, 2, T) - ln({FIRST}))",
-                f"{L_T} + Sum({L_t}, t, 2, T) + {L_0}"),
+                f"{L_T} + Sum({L_t}, t, 2, T) + fold({L_0})", stacked=True),
           title="From the bound to its parts", source="DDPM eqs. (17) to (22)")
 def _(s):
     yield from chain(s.lines(), s.lhs, "both chains are products, so the logarithm is a sum",
@@ -185,7 +185,8 @@ def _(s):
 
 @equation("elbo-split",
           Words(r"\begin{aligned} & <<lhs>> \\ & {} = <<rhs>> \end{aligned}", lhs=f"E_path(-{RATIO})",
-                rhs=f"under({L_T}, 'L_T') + Sum(under({L_t}, 'L_{{t-1}}'), t, 2, T) + under({L_0}, 'L_0')"),
+                rhs=f"under({L_T}, 'L_T') + Sum(under({L_t}, 'L_{{t-1}}'), t, 2, T)"
+                    f" + fold(under({L_0}, 'L_0'))"),
           title="The bound in three parts", source="DDPM eq. (5)",
           slips={"sum from t = 1, no prior term (a blog)":
                  Equation(f"E_path(-{RATIO})", f"E_path(Sum(KL({POST}, {STEP}), t, 1, T) - ln({FIRST}))"),

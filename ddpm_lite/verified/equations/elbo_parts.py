@@ -31,6 +31,7 @@ JOINT = f"Mean(joint(x_prev, x_t, x_next), ln({TWO[0]}/{TWO[1]}))"
 IN_PRINT = f"Mean(joint(x_prev, x_next), KL({TWO[0]}, {TWO[1]}))"
 GAP = r"'\\text{gap}'"
 TWO_LINES = r"\begin{aligned} <<lhs>> = {} & <<first>> \\ & <<second>> \end{aligned}"
+THREE_LINES = r"\begin{aligned} & <<lhs>> \\ & {} = <<first>> \\ & \quad {} <<second>> \end{aligned}"
 
 
 def right(s: Statement) -> sp.Expr:
@@ -70,7 +71,7 @@ def _(s):
 
 
 @equation("elbo-linear-gaussian",
-          Words(TWO_LINES, lhs="ln(p_theta(x_0))",
+          Words(THREE_LINES, lhs="ln(p_theta(x_0))",
                 first=f"-under({L_T}, 'L_T') - Sum(under({L_t}, 'L_{{t-1}}'), t, 2, T)",
                 second=f"-under({L_0}, 'L_0') + under(KL(q(x_1T, x_0), p_theta(x_1T, x_0)), {GAP})"),
           title="Likelihood, parts and gap of linear-Gaussian chains", tier="exact")

@@ -67,7 +67,9 @@ _RIGHT = ("1/2*paren(tr(inv(Sigma_1)*Sigma_0) - d + quad(mu_1 - mu_0, inv(Sigma_
 
 
 def _in_d(right: str) -> Statement:
-    return Words(_KL, m="mu_0", v="Sigma_0", n="mu_1", w="Sigma_1", rhs=right)
+    lines = _KL.replace("=", r"\\ & {} =")
+    return Words(rf"\begin{{aligned}} & {lines} \end{{aligned}}",
+                 m="mu_0", v="Sigma_0", n="mu_1", w="Sigma_1", rhs=right)
 
 
 def _worlds() -> Any:
