@@ -11,13 +11,13 @@ from playwright.sync_api import TimeoutError as TooLong
 BOX = ".jp-NotebookPanel:visible .jp-OutputArea-output:has(.widget-vbox)"
 KINDS = {"slider": ".widget-hslider", "list": ".widget-dropdown", "box": ".widget-checkbox",
          "vote": ".widget-hbox:has(> .jupyter-button)"}
-DRAWN = 30_000                                                          # ms for one drawing
+DRAWN, OPENS = 30_000, 200                                              # ms for one drawing, for a list
 STILL = """box => {
     const now = box.innerText + [...box.querySelectorAll('img')].map(image => image.src).join();
     if (window.last?.now !== now) window.last = {now, since: performance.now()};
     return performance.now() - window.last.since > 400 && now }"""
-OTHER = """([box, before]) => before
-    !== box.innerText + [...box.querySelectorAll('img')].map(image => image.src).join()"""
+OTHER = """([box, before, text]) => before
+    !== (text ? box.innerText : '') + [...box.querySelectorAll('img')].map(image => image.src).join()"""
 TIMED = """box => {
     const images = () => [...box.querySelectorAll('img')].map(image => image.src).join(), before = images();
     window.redrawn = null;
@@ -82,14 +82,15 @@ def moved(notebook: Notebook, box: Locator, control: Locator, move: Callable[[Lo
     seen = box.evaluate(IMAGES)
     box.evaluate(TIMED)
     move(control)
-    try:
-        page.wait_for_function(OTHER, arg=[element, before], timeout=DRAWN)
-    except TooLong:
-        return "nothing changed in its output"
+    for what, old, text in (("output", before, True), ("figure", seen, False))[: 1 + pictures]:
+        try:
+            page.wait_for_function(OTHER, arg=[element, old, text], timeout=DRAWN)
+        except TooLong:
+            return f"nothing changed in its {what}"
+        if box.locator("pre").count():
+            return f"its picture is an error: {box.locator('pre').first.inner_text()}"
     page.wait_for_function(STILL, arg=element, timeout=DRAWN)
-    if box.locator("pre").count():
-        return f"its picture is an error: {box.locator('pre').first.inner_text()}"
-    return "its figure did not change" if pictures and box.evaluate(IMAGES) == seen else ""
+    return ""
 
 
 def drag(slider: Locator) -> None:
@@ -123,11 +124,12 @@ def arrow(listed: Locator) -> None:
     select = listed.locator("select")
     for key in ("Space", "ArrowUp" if select.evaluate("one => one.selectedIndex") else "ArrowDown", "Enter"):
         select.press(key)
+        select.page.wait_for_timeout(OPENS)
 
 
 # The mouse last: it leaves a slider away from its ends, where two pictures may be equal.
 MOVES: dict[str, list[tuple[str, Callable[[Locator], None]]]] = {
-    "slider": [("keyboard", step), ("keyboard", step), ("mouse", drag)],
+    "slider": [*[("keyboard", step)] * 3, ("mouse", drag)],
     "list": [("keyboard", arrow), ("mouse", choose)],
     "box": [("mouse", lambda one: one.locator("input").click()),
             ("keyboard", lambda one: one.locator("input").press("Space"))],

@@ -126,6 +126,30 @@ def test_a_fast_drag_is_drawn_few_times_and_ends_at_the_last_value():
     assert drawn == [0, 50]
 
 
+def test_axes_stay_where_they_are_until_a_label_needs_room():
+    drawn = []
+
+    def draw(power=0):
+        drawn.append(power)
+        fig, (left, right) = subplots(1, 2, figsize=(5, 2))
+        right.plot([0, 10.0**power])
+        right.set_ylabel("size")
+        return fig
+
+    def places():
+        return [box.bounds for box in one.places]
+
+    one = widgets.Explorer(draw, "Where?", "A line.", {"power": (0, 5)})
+    before = places()
+    one.controls["power"].value = 1
+    assert drawn == [0, 1] and places() == before
+    one.controls["power"].value = 5
+    assert drawn == [0, 1, 5, 5] and places() != before                 # drawn, found crowded, laid out anew
+    after = places()
+    one.controls["power"].value = 0
+    assert drawn[4:] == [0] and places() == after
+
+
 def test_an_error_in_draw_is_seen():
     def draw(t=1):
         if t > 1:

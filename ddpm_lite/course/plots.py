@@ -52,6 +52,16 @@ def picture(fig: Figure, alt: str, quick: bool = False) -> str:
     return f'<img alt="{text}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
+def crowded(fig: Figure) -> bool:
+    """Whether a y axis of a drawn figure has outgrown its room: into another axes, or out of the picture."""
+    for ax in (one for one in fig.axes if one.axison):
+        words = ax.yaxis.label                                          # farthest out, where there is one
+        box = words.get_window_extent() if words.get_text() else ax.yaxis.get_tightbbox()
+        if box and (box.x0 < 0 or any(other is not ax and other.bbox.overlaps(box) for other in fig.axes)):
+            return True                                                 # no box: nothing is shown
+    return False
+
+
 def show(fig: Figure, alt: str) -> None:
     """Displays the figure. `alt`: what there is to see, for readers who can't see it."""
     display({"text/html": picture(fig, alt), "text/plain": " ".join(alt.split())}, raw=True)

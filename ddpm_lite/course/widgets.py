@@ -15,7 +15,7 @@ import ipywidgets as W
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from .plots import picture
+from .plots import crowded, picture
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PAUSE = 0.02                # seconds in which moves of a slider are gathered into one drawing
@@ -77,14 +77,19 @@ class Explorer:
         return {name: one.value for name, one in self.controls.items()}
 
     def render(self) -> str:
-        """The first drawing lays the axes out; later ones keep their places: quicker, and nothing jumps."""
+        """The first drawing lays the axes out; later ones keep their places while there is room: that is
+        quicker, and nothing jumps."""
         values = self.values()
-        fig, first = self.draw(**values), not self.places
+        fig, first, kept = self.draw(**values), not self.places, False
         if len(self.places) == len(fig.axes):
+            kept = True
             fig.set_layout_engine("none")
             for ax, place in zip(fig.axes, self.places, strict=True):
                 ax.set_position(place)
         image = picture(fig, self.alt(**values) if callable(self.alt) else self.alt, quick=not first)
+        if kept and crowded(fig):
+            self.places = []
+            return self.render()
         self.places = self.places or [ax.get_position(original=True) for ax in fig.axes]
         return image
 
