@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import pytest
-from lab import OUT, REPO, Lab, Notebook
+from lab import OUT, REPO, Lab
+from page import Notebook
 from playwright.sync_api import Browser, sync_playwright
 
 from ddpm_lite.course.exercises import EXERCISES, NOTEBOOKS, load

@@ -8,7 +8,7 @@ import re
 import axe
 import pytest
 from conftest import Row
-from lab import Notebook
+from page import Notebook
 from playwright.sync_api import expect
 from widgets import BOX, IMAGES, KINDS, cell_of, drive, moved, step
 

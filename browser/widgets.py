@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lab import Notebook
+from page import Notebook
 from playwright.sync_api import Locator
 from playwright.sync_api import TimeoutError as TooLong
 
