@@ -40,8 +40,9 @@ def drive(notebook: Notebook) -> tuple[list[str], list[float], list[str]]:
         for how, move in MOVES[kind]:
             try:
                 fault = moved(notebook, box, control, move, pictures=kind != "vote")
-                if not fault and kind == "slider" and how == "keyboard":
-                    redraws.append(notebook.page.evaluate("window.redrawn"))
+                ms = notebook.page.evaluate("window.redrawn")
+                if ms and kind == "slider" and how == "keyboard":
+                    redraws.append(ms)
             except TooLong as error:
                 fault = str(error).splitlines()[0]
             if fault:
