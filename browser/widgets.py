@@ -80,18 +80,16 @@ def moved(notebook: Notebook, box: Locator, control: Locator, move: Callable[[Lo
     page, element = notebook.page, box.element_handle()
     control.scroll_into_view_if_needed()
     before = page.wait_for_function(STILL, arg=element, timeout=DRAWN).json_value()
-    seen = box.evaluate(IMAGES)
+    old, what = (box.evaluate(IMAGES), "figure") if pictures else (before, "output")
     box.evaluate(TIMED)
     move(control)
-    for what, old, text in (("output", before, True), ("figure", seen, False))[: 1 + pictures]:
-        try:
-            page.wait_for_function(OTHER, arg=[element, old, text], timeout=DRAWN)
-        except TooLong:
-            return f"nothing changed in its {what}"
-        if box.locator("pre").count():
-            return f"its picture is an error: {box.locator('pre').first.inner_text()}"
+    try:
+        page.wait_for_function(OTHER, arg=[element, old, not pictures], timeout=DRAWN)
+    except TooLong:
+        return f"nothing changed in its {what}"
     page.wait_for_function(STILL, arg=element, timeout=DRAWN)
-    return ""
+    wrong = box.locator("pre")
+    return f"its picture is an error: {wrong.first.inner_text()}" if wrong.count() else ""
 
 
 def drag(slider: Locator) -> None:

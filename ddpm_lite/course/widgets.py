@@ -80,9 +80,8 @@ class Explorer:
         """The first drawing lays the axes out; later ones keep their places while there is room: that is
         quicker, and nothing jumps."""
         values = self.values()
-        fig, first, kept = self.draw(**values), not self.places, False
-        if len(self.places) == len(fig.axes):
-            kept = True
+        fig, first = self.draw(**values), not self.places
+        if kept := len(self.places) == len(fig.axes):
             fig.set_layout_engine("none")
             for ax, place in zip(fig.axes, self.places, strict=True):
                 ax.set_position(place)
