@@ -5,6 +5,7 @@ the table of notebooks in README.md       from each notebook's H1 and its metada
 docs/audit.md                             from ddpm_lite/verified/audit
 the tables in benchmarks/README.md        from benchmarks/results.json
 the badges and links in README.md         from [project.urls] in pyproject.toml; none while that is empty
+docs/teaching                             the plans, exercises and quizzes, by teaching.py
 """
 import argparse
 import json
@@ -15,6 +16,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+import teaching
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -105,11 +107,7 @@ def table() -> str:
 def readme() -> str:
     text = (ROOT / "README.md").read_text()
     for name, make in {"links": links, "clone": clone, "table": table}.items():
-        begin, end = f"<!-- {name}, made by `make generated` -->\n", f"<!-- end of {name} -->\n"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"README.md: expected the lines {begin.strip()!r} and {end.strip()!r} once each")
-        head, rest = text.split(begin)
-        text = head + begin + make() + end + rest.split(end)[1]
+        text = teaching.put(text, name, make(), "README.md")
     return text
 
 
@@ -125,7 +123,7 @@ def measured() -> str:
 
 
 FILES = {"environment.yml": environment, "binder/environment.yml": environment, "README.md": readme,
-         "docs/audit.md": audit, "benchmarks/README.md": measured}
+         "docs/audit.md": audit, "benchmarks/README.md": measured, **teaching.FILES}
 
 
 def set_address(url: str) -> None:

@@ -16,19 +16,19 @@ from benchmarks import cache, nets, recipes, timing
 from benchmarks.labels import OURS, PEERS
 from benchmarks.nets import Make
 from benchmarks.recipes import Recipe
-from ddpm_lite.cli_sample import CLIP, Draw, Evaluate
+from ddpm_lite.cli_sample import CLIP, STEPS, Draw, Evaluate
 from ddpm_lite.data import digits
 from ddpm_lite.metrics import evaluate
 from ddpm_lite.sample import SAMPLERS
 
 RATES, DECAYS = (5e-4, 1e-3, 2e-3, 4e-3), (0.95, 0.98, 0.995)            # what peers may choose from
-STEPS = 50                                       # of the sampler, for everybody
 SHAPE = (1, 8, 8)
 
 
-def draw(net: nn.Module, recipe: Recipe, n: int, seed: int, sampler: str = "ancestral",
+def draw(net: nn.Module, recipe: Recipe, n: int, seed: int, sampler: str = Draw.sampler,
          steps: int = STEPS) -> Tensor:
-    """n digits in [-1, 1]; a seed draws the same first noise, whatever the network, sampler and steps."""
+    """n digits in [-1, 1], as `ddpm-lite sample` draws them; a seed draws the same first noise, whatever the
+    network, sampler and steps."""
     noise, images = dl.seeded_noise(seed), []
     for x in noise(torch.empty(n, *SHAPE)).split(Draw.batch):
         states = SAMPLERS[sampler](net, recipe.sched(), x, steps, target=recipe.target, clip=CLIP,
@@ -53,7 +53,8 @@ def network(name: str, make: Make, label: str, recipe: Recipe, steps: int, seed:
 def score(net: nn.Module, recipe: Recipe, n: int, draws: int) -> list[dict[str, Any]]:
     """The evaluation of `draws` sets of n samples, each from its own noise."""
     key = {"weights": cache.digest(net), "n": n, "draws": draws, "code": cache.code(True),
-           "target": recipe.target, "schedule": recipe.sched().beta.sum().item()}
+           "sampler": Draw.sampler, "steps": STEPS, "target": recipe.target,
+           "schedule": recipe.sched().beta.sum().item()}
     return cache.numbers(key, lambda: [judge(draw(net, recipe, n, seed)) for seed in range(draws)])
 
 

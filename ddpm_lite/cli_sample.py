@@ -28,6 +28,7 @@ from ddpm_lite.sample import SAMPLERS, guide, seeded_noise, times
 
 Images = Float[Tensor, "_ c h w"]
 CLIP = 1.0                                       # of x0_hat: in what is drawn, and so in the bound
+STEPS = 20                                       # enough for dpm_sde
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Draw:
 
     folder: Positional[Path]  # Run folder, as `ddpm-lite train --out` wrote it.
     n: int = 16  # Number of images to draw.
-    sampler: str = "ancestral"  # Sampler: ancestral (DDPM), ddim, dpm_solver, or dpm_sde (with noise).
-    steps: int | None = None  # Calls of the network per image, at most T; default: 50, or T if that is less.
+    sampler: str = "dpm_sde"  # Sampler: dpm_sde, dpm_solver, ddim, or ancestral (DDPM's; wants more steps).
+    steps: int | None = None  # Calls of the network per image, at most T; default: 20, or T if that is less.
     seed: int = 0  # Seed of the noise; the same seed, n and batch give the same images.
     label: int | None = None  # Class to draw, if the run was trained with --labels; default: any.
     guidance: float = 0.0  # Strength w of (1 + w) net(x, label) - w net(x); 0 is no guidance.
@@ -59,7 +60,7 @@ class Draw:
                              "label needs a run that was trained with --labels, and this one was not")
         if self.guidance and self.label is None:
             raise ValueError("guidance needs a label to guide to: add --label")
-        steps = min(50, sched.T) if self.steps is None else self.steps
+        steps = min(STEPS, sched.T) if self.steps is None else self.steps
         sampler, walk = choose("sampler", SAMPLERS, self.sampler), times(sched.T, steps)
         dims, device, noise = examples(self.folder)[1:], pick_device(self.device), seeded_noise(self.seed)
         options = {"variance": variance(run)} if self.sampler == "ancestral" else {}

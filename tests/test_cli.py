@@ -249,11 +249,13 @@ def test_no_batch_is_larger_than_asked(run, tmp_path, monkeypatch):
     assert sizes == [3, 3, 3, 3, 1, 1]
 
 
-def test_without_steps_a_short_run_is_walked_whole(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("default, walked", [(20, 20), (50, 40)])         # T is 40
+def test_without_steps_a_walk_has_the_usual_ones_or_all(run, tmp_path, monkeypatch, default, walked):
     calls, forward = [], UNet.forward
+    monkeypatch.setattr("ddpm_lite.cli_sample.STEPS", default)
     monkeypatch.setattr(UNet, "forward", lambda net, x, *rest: calls.append(1) or forward(net, x, *rest))
     assert main(["sample", str(run), "--n", "1", "--out", str(tmp_path / "s.npy")]) == 0
-    assert len(calls) == 40                                             # T, since 50 would be too many
+    assert len(calls) == walked
 
 
 def test_a_label_and_its_guidance_reach_the_network(run, tmp_path, monkeypatch):

@@ -108,7 +108,7 @@ def test_readme_sample_runs():
 
 def test_readme_command_line_runs(tmp_path):
     """As it stands there, but with a second for the minute and fewer images and steps."""
-    smaller = {"--seconds 60": "--seconds 1", "--n 1000 --steps 50": "--n 20 --steps 2",
+    smaller = {"--seconds 60": "--seconds 1", "--n 1000": "--n 20 --steps 2",
                "evaluate runs/digits": "evaluate runs/digits --held-out 20 --draws 5"}
     [block] = re.findall(r"```sh\n(.venv/bin/ddpm-lite.*?)```", README, re.DOTALL)
     for full, small in smaller.items():

@@ -48,13 +48,13 @@ def quiz(notebook: str) -> None:
 def page(asked: list[Question]) -> str:
     items = []
     for one in asked:
-        opened = "".join(f'<details><summary aria-label="{_spoken(answer)}">{_markup(answer)}</summary>'
-                         f"<p>{_markup(feedback)}</p></details>" for answer, feedback in one.answers())
-        items.append(f"<li><p><b>{_markup(one.text)}</b></p>{opened}</li>")
+        opened = "".join(f'<details><summary aria-label="{_spoken(answer)}">{markup(answer)}</summary>'
+                         f"<p>{markup(feedback)}</p></details>" for answer, feedback in one.answers())
+        items.append(f"<li><p><b>{markup(one.text)}</b></p>{opened}</li>")
     return f"<ol>{''.join(items)}</ol>"
 
 
-def _markup(text: str) -> str:
+def markup(text: str) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
