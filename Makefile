@@ -1,7 +1,9 @@
 # make lab                 install what is missing, then open the course in JupyterLab
 # make test                install what is missing, then run everything that must pass
 # make test-browser        drive every notebook in JupyterLab (needs Chromium and npm; half an hour)
+# make slides              decks, handouts and their index, in build/slides (needs npm; handouts need Chromium)
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
+# make site                the whole course as pages for a browser, in build/site (needs npm)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
@@ -35,7 +37,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test test-browser solutions bench environment equations generated pins links
+.PHONY: help lab test test-browser slides solutions site bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -72,8 +74,15 @@ test-browser: environment
 	@$(BIN)/python -m pip --disable-pip-version-check install -q -r browser/requirements.txt
 	@$(BIN)/python -m pytest -c browser/pytest.ini browser $(TEST_ARGS)
 
+slides: environment
+	@$(BIN)/python -m slides
+
 solutions: environment
 	@$(BIN)/python -m ddpm_lite.course.notebooks solutions
+
+site: environment
+	@$(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt -r site/requirements.txt
+	@$(BIN)/python site/build.py
 
 bench: environment
 	@sh benchmarks/environment.sh

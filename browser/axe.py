@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from playwright.sync_api import Page
 
-HERE, OUT = Path(__file__).parent, Path(__file__).parents[1] / "build" / "browser"
+from slides.npm import asset
+
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OURS = ".jp-RenderedMarkdown, .jp-OutputArea-output"            # the notebook's markdown and its outputs
 # A slider's handle has no accessible name: ipywidgets 8 writes the label beside it and offers no way to tie
@@ -54,22 +52,8 @@ def heard(page: Page) -> list[str]:
             if node.get("role", {}).get("value") == "DisclosureTriangle"]
 
 
-def script() -> Path:
-    """axe-core, as browser/package-lock.json pins it, from npm."""
-    lock, kept = HERE / "package-lock.json", OUT / "package-lock.json"
-    path = OUT / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file() or not kept.is_file() or kept.read_bytes() != lock.read_bytes():
-        if shutil.which("npm") is None:
-            raise RuntimeError("axe-core comes from npm, which isn't here: install Node.js")
-        for one in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / one, OUT / one)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=OUT, check=True,
-                       timeout=300)
-    return path
-
-
 def violations(page: Page) -> list[Violation]:
     """Of levels A and AA, in the whole page."""
-    page.add_script_tag(path=script())
+    page.add_script_tag(path=asset("axe-core/axe.min.js"))
     page.set_default_timeout(300_000)
     return [Violation(**one) for one in page.evaluate(FIND, [LEVELS, OURS])]

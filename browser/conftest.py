@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import time
@@ -16,15 +15,9 @@ from page import Notebook
 from playwright.sync_api import Browser, sync_playwright
 
 from ddpm_lite.course.exercises import EXERCISES, NOTEBOOKS, load
+from slides import chromium
 
 NAMES = sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--disable-gpu --disable-quic --no-first-run --disable-background-networking "
-         "--disable-component-update --disable-sync").split()
-if hasattr(os, "geteuid") and os.geteuid() == 0:
-    FLAGS.append("--no-sandbox")                                        # as root it starts in no other way
-
-
 @dataclass
 class Row:
     """A line of the table."""
@@ -40,6 +33,7 @@ class Row:
 
 
 rows: list[Row] = []
+decks: list[str] = []                                                   # a line for each deck walked
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,22 +41,18 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def chromium() -> str:
-    wanted = os.environ.get("CHROMIUM", "")
-    found = shutil.which(wanted) if wanted else next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        seen = f"CHROMIUM={wanted} isn't a program" if wanted else f"PATH has none of {', '.join(CHROMIUM)}"
-        pytest.exit(f"no Chromium: {seen}. Install it (Debian: apt install chromium) or set CHROMIUM", 4)
-    return found
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = chromium.find() or pytest.exit(chromium.missing(), 4)
+    with sync_playwright() as player:
+        one = player.chromium.launch(executable_path=found, args=chromium.FLAGS)
+        yield one
+        one.close()
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    with sync_playwright() as player:
-        one = player.chromium.launch(executable_path=program, args=FLAGS)
-        yield one
-        one.close()
+def walked() -> list[str]:
+    return decks
 
 
 @pytest.fixture(scope="session")
@@ -110,9 +100,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    say = terminalreporter.write_line
+    if decks:
+        say("")
+    for line in decks:
+        say(line)
     if not rows:
         return
-    say = terminalreporter.write_line
     load()
     say(f"\n{'notebook':22}{'widgets':>9}{'redraw':>9}{'exercises':>11}{'mistakes':>10}"
         f"{'axe: ours':>11}{'known':>7}{'JupyterLab':>12}{'seconds':>9}{'MB':>6}")

@@ -27,6 +27,7 @@ from ..verified.trial import refuted, run
 from .widgets import bundle, heard_while_busy
 
 SMALL = {"unit": "1/2 1/4 3/4 1/3 2/3", "positive": "1 2 4 1/2 3", "real": "1 2 0 -1 3", "integer": "3 4 5"}
+LONG = 300                                                              # letters of LaTeX that fill a line
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,17 @@ class Card:
 
 def shown(number: int, one: Card) -> str:
     """HTML of a card's equation; a long one scrolls, by keyboard too."""
-    latex = _plain(one.printed.latex)
+    latex = _broken(_plain(one.printed.latex))
     return (f'<div style="overflow-x: auto" tabindex="0" role="group" aria-label="equation {number}">'
             f'<b>{number}.</b> $\\displaystyle {latex}$</div>')
+
+
+def _broken(latex: str) -> str:
+    """A long equation on two lines, parted before its sign."""
+    left, sign, right = latex.partition(" = ")
+    if len(latex) < LONG or not sign or left.count("{") != left.count("}") or "aligned" in latex:
+        return latex
+    return rf"\begin{{aligned}} & {left} \\ & \quad = {right} \end{{aligned}}"
 
 
 def _plain(latex: str) -> str:

@@ -15,6 +15,7 @@ import ipywidgets as W
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from .player import player, wanted
 from .plots import crowded, picture
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -22,15 +23,22 @@ PAUSE = 0.02                # seconds in which moves of a slider are gathered in
 
 
 def explore(
-    draw: Callable[..., Figure], *, question: str, alt: str | Callable[..., str], **controls: Any
+    draw: Callable[..., Figure],
+    *,
+    question: str,
+    alt: str | Callable[..., str],
+    play: str | None = None,
+    **controls: Any,
 ) -> None:
     """Shows `draw(**values)` under one control per argument, and redraws it as they move.
 
     A control is `(min, max)` or `(min, max, step)`, a list of choices, a bool, or any ipywidgets control.
     It starts at `draw`'s default value. `alt` is the picture's text, or a function of the same values.
+    `play` names the control that moves on slides, where pictures are made beforehand; else they show one.
     """
     shown = Explorer(draw, question, alt, controls)
-    display(bundle(shown.box, shown.static, f"{question} {shown.caption}"), raw=True)
+    static = player(shown, play) if play and wanted() else shown.static
+    display(bundle(shown.box, static, f"{question} {shown.caption}"), raw=True)
     heard_while_busy(*shown.controls.values())
 
 
@@ -60,7 +68,7 @@ class Explorer:
         defaults = {name: p.default for name, p in inspect.signature(draw).parameters.items()}
         if unknown := set(specs) - set(defaults):
             raise ValueError(f"draw takes {list(defaults)}, got controls for {sorted(unknown)} as well")
-        self.draw, self.alt, self.waiting = draw, alt, False
+        self.draw, self.question, self.alt, self.waiting = draw, question, alt, False
         self.places: list[Any] = []
         self.controls = {name: control(name, spec, defaults[name]) for name, spec in specs.items()}
         first = self.render()                                           # an error in draw raises here
@@ -76,10 +84,10 @@ class Explorer:
     def values(self) -> dict[str, Any]:
         return {name: one.value for name, one in self.controls.items()}
 
-    def render(self) -> str:
+    def render(self, values: dict[str, Any] | None = None) -> str:
         """The first drawing lays the axes out; later ones keep their places while there is room: that is
         quicker, and nothing jumps."""
-        values = self.values()
+        values = values or self.values()
         fig, first = self.draw(**values), not self.places
         if kept := len(self.places) == len(fig.axes):
             fig.set_layout_engine("none")
@@ -88,7 +96,7 @@ class Explorer:
         image = picture(fig, self.alt(**values) if callable(self.alt) else self.alt, quick=not first)
         if kept and crowded(fig):
             self.places = []
-            return self.render()
+            return self.render(values)
         self.places = self.places or [ax.get_position(original=True) for ax in fig.axes]
         return image
 

@@ -1,0 +1,201 @@
+"""Every deck walked by keyboard, from disk and without a network, as a lecturer would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from slides import OUT, ROOT
+
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SIZES = {"1280x720": (1280, 720), "1920x1080": (1920, 1080)}
+SHEETS = OUT / "sheets"
+LEAST = 20                                                              # px of text, on a slide of 1280 x 720
+# What leaves the slide or is too small, and what should have been typeset or loaded, of the slide in view.
+FAULTS = """least => {
+  const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale(), found = [];
+  const frame = document.querySelector('.reveal .slides').getBoundingClientRect();
+  const words = one => (one.textContent || one.alt || '').trim().slice(0, 40);
+  const name = one => `${one.tagName.toLowerCase()} "${words(one)}"`;
+  for (const one of slide.querySelectorAll('.part *, footer')) {
+    if (one.closest('mjx-assistive-mml') || one.closest('svg') && one.tagName !== 'svg') continue;
+    const box = one.getBoundingClientRect();
+    if (!box.width || !box.height) continue;
+    const right = (box.right - frame.left) / scale, bottom = (box.bottom - frame.top) / scale;
+    const low = one.closest('footer') ? 720 : 676;
+    if (box.left < frame.left - 1 || right > 1281 || bottom > low) found.push(`${name(one)} leaves it`);
+    const says = [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    const size = parseFloat(getComputedStyle(one).fontSize);
+    if ((says || one.tagName === 'MJX-CONTAINER') && size < least) found.push(`${name(one)} at ${size} px`);
+    if (one.tagName === 'IMG' && !one.naturalWidth) found.push(`${name(one)} isn't shown`);
+    if (one.tagName === 'IMG' && !one.alt) found.push('a picture without alt text');
+  }
+  const text = slide.cloneNode(true);
+  text.querySelectorAll('pre, code, mjx-container, aside').forEach(one => one.remove());
+  const raw = text.textContent.match(/\\$[^$]+\\$|\\\\(frac|sqrt|alpha|begin|tag)\\b/);
+  if (raw) found.push(`raw LaTeX: ${raw[0].slice(0, 40)}`);
+  if (slide.querySelector('mjx-merror, [data-mjx-error]')) found.push('MathJax reports an error');
+  return found;
+}"""
+GO = """i => {
+  const at = Reveal.getIndices(document.querySelectorAll('.player')[i].closest('section'));
+  Reveal.slide(at.h, at.v);
+  while (Reveal.nextFragment());
+}"""
+WAITING = "Reveal.getCurrentSlide().querySelectorAll('.fragment:not(.visible)').length"
+
+
+class Deck:
+    """A deck in a page without a network, and what went wrong in it."""
+
+    def __init__(self, browser: Browser, name: str, size: str = "1280x720") -> None:
+        width, height = SIZES[size]
+        self.context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+        self.name, self.page, self.wrong = name, self.context.new_page(), list[str]()
+        self.page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self.asked)
+        path = OUT / f"{name}.html"
+        if not path.is_file():
+            pytest.skip("no decks in build/slides: run `make slides`")
+        self.page.goto(path.as_uri())
+        self.page.evaluate("window.ready")
+
+    def asked(self, request: object) -> None:
+        url = request.url                                               # type: ignore[attr-defined]
+        if not url.startswith(("data:", "blob:", (OUT / f"{self.name}.html").as_uri())):
+            self.wrong.append(f"asked for {url[:80]}")
+
+    def __enter__(self) -> Deck:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def walk(self) -> Iterator[Page]:
+        """By the space bar to the last slide; each slide when all of it has come."""
+        total = self.page.evaluate("Reveal.getTotalSlides()")
+        for _ in range(total):
+            while self.page.evaluate(WAITING):
+                before = self.page.evaluate(WAITING)
+                self.page.keyboard.press("Space")
+                if self.page.evaluate(WAITING) >= before:
+                    self.wrong.append(f"slide {self.number()}: a part doesn't come at a key")
+                    break
+            yield self.page
+            self.page.keyboard.press("Space")
+        if not self.page.evaluate("Reveal.isLastSlide()"):
+            self.wrong.append(f"{total} slides, and the last isn't reached")
+
+    def number(self) -> int:
+        return self.page.evaluate("Reveal.getSlidePastCount() + 1")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_leaves_a_slide(browser: Browser, walked: list[str], name: str, size: str) -> None:
+    pictures: list[Image.Image] = []
+    seen: set[int] = set()
+    with Deck(browser, name, size) as deck:
+        for page in deck.walk():
+            number = deck.number()
+            seen.add(number)
+            faults = dict.fromkeys(page.evaluate(FAULTS, LEAST))
+            deck.wrong += [f"slide {number}: {fault}" for fault in faults]
+            if size == "1280x720":
+                shot = OUT / "shot.png"
+                page.screenshot(path=shot)
+                pictures.append(Image.open(shot).convert("RGB").resize((426, 240)))
+        total = deck.page.evaluate("Reveal.getTotalSlides()")
+        assert seen == set(range(1, total + 1))
+        walked.append(f"{name:<22}{size:>11}{total:>8} slides{len(deck.wrong):>6} problems")
+        if pictures:
+            sheet(pictures, SHEETS / f"{name}.png")
+        assert not deck.wrong, f"{name}:\n" + "\n".join(deck.wrong)
+
+
+def sheet(pictures: list[Image.Image], path: Path, columns: int = 6) -> None:
+    """All slides of a deck on one picture, to look at."""
+    rows = -(-len(pictures) // columns)
+    page = Image.new("RGB", (columns * 434, rows * 248), "#888888")
+    for i, picture in enumerate(pictures):
+        page.paste(picture, (i % columns * 434 + 4, i // columns * 248 + 4))
+    path.parent.mkdir(exist_ok=True)
+    page.save(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_players_move_by_keyboard(browser: Browser, name: str) -> None:
+    shown = "i => document.querySelectorAll('.player')[i].querySelector('img.now').src.length"
+    with Deck(browser, name) as deck:
+        page = deck.page
+        count = page.evaluate("document.querySelectorAll('.player').length")
+        if not count:
+            pytest.skip("no slider of this deck moves")
+        for i in range(count):
+            page.evaluate(GO, i)
+            slider = page.locator(".player").nth(i).locator("input")
+            for _ in range(20):                                         # Tab reaches it
+                if slider.evaluate("one => one === document.activeElement"):
+                    break
+                page.keyboard.press("Tab")
+            assert slider.evaluate("one => one === document.activeElement"), f"{name}, player {i}: no Tab"
+            frames, told = set(), set()
+            page.keyboard.press("Home")
+            for _ in range(int(slider.get_attribute("max") or 0) + 1):
+                frames.add(page.evaluate(shown, i))
+                told.add(page.locator(".player").nth(i).locator("output").inner_text())
+                page.keyboard.press("ArrowRight")
+            assert len(told) == int(slider.get_attribute("max") or 0) + 1 <= 50
+            assert len(frames) > 1, f"{name}, player {i}: its picture never changes"
+            before = deck.number()
+            page.keyboard.press("PageDown")                             # as a clicker sends
+            assert deck.number() == before + 1, f"{name}, player {i}: PageDown stays"
+        assert not deck.wrong
+
+
+def test_the_speaker_has_notes_a_clock_and_the_next_slide(browser: Browser) -> None:
+    with Deck(browser, "03_posterior") as deck:
+        page = deck.page
+        while "minutes)" not in page.evaluate("Reveal.getSlideNotes() ?? ''"):
+            page.keyboard.press("Space")
+        with page.expect_popup() as opened:
+            page.keyboard.press("s")
+        speaker = opened.value
+        speaker.wait_for_selector(".speaker-controls-notes:not(.hidden)", timeout=20_000)
+        assert "minutes)" in speaker.locator(".speaker-controls-notes").inner_text()
+        assert re.search(r"\d\d:\d\d:\d\d|\d+:\d\d", speaker.locator(".speaker-controls-time").inner_text())
+        assert speaker.locator("iframe").count() == 2                   # this slide and the next
+
+
+def test_overview_dark_and_light(browser: Browser) -> None:
+    with Deck(browser, "00_start_here") as deck:
+        page, dark = deck.page, "document.documentElement.classList.contains('dark')"
+        page.keyboard.press("Escape")
+        assert page.evaluate("Reveal.isOverview()")
+        page.keyboard.press("Escape")
+        before = page.evaluate(dark)
+        page.keyboard.press("d")
+        assert page.evaluate(dark) is not before
+        ink, paper = (page.evaluate(f"getComputedStyle(document.body).{what}")
+                      for what in ("color", "backgroundColor"))
+        assert ink != paper
+        page.reload()
+        page.evaluate("window.ready")
+        assert page.evaluate(dark) is not before                        # it is remembered
+
+
+def test_handouts_hold_all_slides(browser: Browser) -> None:
+    for name in NAMES:
+        file = OUT / f"{name}.pdf"
+        if not file.is_file():
+            pytest.skip("no handouts in build/slides: run `make slides`")
+        pages = len(re.findall(rb"/Type\s*/Page\b", file.read_bytes()))
+        with Deck(browser, name) as deck:
+            total = deck.page.evaluate("Reveal.getTotalSlides()")
+        assert pages == -(-total // 2), f"{name}: {pages} pages for {total} slides"
