@@ -3,7 +3,7 @@
 # make test-browser        drive every notebook in JupyterLab (needs Chromium and npm; half an hour)
 # make slides              decks, handouts and their index, in build/slides (needs npm; handouts need Chromium)
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
-# make site                the whole course as pages for a browser, in build/site (needs npm)
+# make site                the whole course as pages for a browser, decks and all, in build/site (needs npm)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
@@ -80,7 +80,7 @@ slides: environment
 solutions: environment
 	@$(BIN)/python -m ddpm_lite.course.notebooks solutions
 
-site: environment
+site: slides
 	@$(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt -r site/requirements.txt
 	@$(BIN)/python site/build.py
 

@@ -35,6 +35,9 @@ FAULTS = """least => {
     if (one.tagName === 'IMG' && !one.naturalWidth) found.push(`${name(one)} isn't shown`);
     if (one.tagName === 'IMG' && !one.alt) found.push('a picture without alt text');
   }
+  for (const one of slide.querySelectorAll('a[href]'))
+    if (!/^https?:|^\\d\\d_\\w+\\.html$/.test(one.getAttribute('href')))
+      found.push(`${name(one)} leads nowhere`);
   const text = slide.cloneNode(true);
   text.querySelectorAll('pre, code, mjx-container, aside').forEach(one => one.remove());
   const raw = text.textContent.match(/\\$[^$]+\\$|\\\\(frac|sqrt|alpha|begin|tag)\\b/);

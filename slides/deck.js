@@ -135,7 +135,7 @@ function play(player) {
 }
 
 function handout() {
-  document.documentElement.classList.add('handout');
+  document.documentElement.classList.add('handout', 'print-pdf');       // reveal's own print styles stay away
   const pages = leaves().map(section => {
     const sheet = document.createElement('div'), frame = document.createElement('div'), said = document.createElement('div');
     sheet.className = 'sheet';
@@ -148,7 +148,9 @@ function handout() {
     sheet.append(frame, said);
     return sheet;
   });
-  document.body.replaceChildren(document.querySelector('body > svg') ?? '', ...pages);
+  const all = document.createElement('main');
+  all.append(...pages);
+  document.querySelector('.reveal').replaceWith(all);
 }
 
 async function start() {
@@ -157,10 +159,10 @@ async function start() {
   await MathJax.startup.promise;
   await MathJax.typesetPromise();
   await document.fonts.ready;
-  await Promise.all([...document.images].map(one => one.decode().catch(() => 0)));
+  await Promise.all([...document.images].map(one => one.complete || new Promise(done => { one.onload = one.onerror = done; })));
   document.querySelectorAll('.player').forEach(play);
   document.documentElement.classList.add('laying');
-  document.querySelectorAll('mjx-container').forEach(narrow);
+  document.querySelectorAll('.part mjx-container').forEach(narrow);
   for (const one of leaves()) if (one.isConnected) join(one);
   leaves().forEach(one => fit(one, 0.85));
   leaves().forEach(part);

@@ -107,9 +107,11 @@ def draws(cell: Any) -> bool:
 
 
 def markdown(text: str) -> str:
-    """Headings lose their ids: a deck's links lead to slides."""
+    """Links to notebooks lead to their decks; to other files of the repository a deck has none."""
     page = markdown2html(MARKER.sub("", text))
-    return re.sub(r'(<h\d) id="[^"]*"|<a class="anchor-link".*?</a>', r"\1", page)
+    page = re.sub(r'(<h\d) id="[^"]*"|<a class="anchor-link".*?</a>', r"\1", page)
+    page = re.sub(r'href="(\d\d_\w+)\.ipynb(#[^"]*)?"', r'href="\1.html"', page)
+    return re.sub(r'<a href="(?!https?:|\d\d_\w+\.html")[^"]*">(.*?)</a>', r"\1", page, flags=re.DOTALL)
 
 
 def code(source: str) -> str:

@@ -94,6 +94,11 @@ def test_packing_keeps_every_pixel():
     assert Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB").tobytes() == image.tobytes()
 
 
+def test_links_lead_to_decks_or_nowhere():
+    page = stage.markdown("[a](03_posterior.ipynb#x) [b](../docs/audit.md) [c](https://a.org) [d](#there)")
+    assert '<a href="03_posterior.html">a</a> b <a href="https://a.org">c</a> d' in page
+
+
 def test_a_script_cannot_end_its_element():
     assert "</script" not in deck.inline("a = '</script>'") and "<!--" not in deck.inline("'<!--'")
 
