@@ -1,7 +1,7 @@
 """Writes what the lecturer's kit in docs/teaching takes from the notebooks: plans, exercises, quizzes.
 
-A page there is written by hand, but for two blocks between marker lines: the plan (goals, sections, minutes,
-slides) and the exercises with their solutions and the mistakes that their checks know.
+A page there is written by hand, but for two blocks between marker lines: the plan (goals, sections,
+minutes) and the exercises with their solutions and the mistakes that their checks know.
 """
 import ast
 import html
@@ -87,16 +87,14 @@ def share(sections: list[Section], minutes: int) -> None:
 
 def plan(one: Notebook) -> str:
     lines = ["## The plan\n", "Goals, as the notebook states them:\n", one.goals, "",
-             "| section | minutes | slides |", "| --- | --- | --- |"]
+             "| section | minutes |", "| --- | --- |"]
     lecture = [part for part in one.sections if part.title not in CLOSING]
     for part in lecture:
         name = "(title and goals)" if part is lecture[0] else part.title
-        lines.append(f"| {name} | {f'~{part.shared}' if part.shared else part.noted or ''} | {part.slides} |")
-    slides = sum(part.slides for part in one.sections)
-    total, rest = sum(p.noted + p.shared for p in lecture), slides - sum(p.slides for p in lecture)
-    lines += [f"| exercises, summary, recall, reading | session | {rest} |",
-              f"| **all** | **{total}** | **{slides}** |\n"]
-    shares = "; a ~ marks a section whose notes name none: it gets its share by slides"
+        lines.append(f"| {name} | {f'~{part.shared}' if part.shared else part.noted or ''} |")
+    total = sum(part.noted + part.shared for part in lecture)
+    lines += ["| exercises, summary, recall, reading | session |", f"| **all** | **{total}** |\n"]
+    shares = "; a ~ marks a section whose notes name none: it gets its share by its length"
     said = f"Minutes are those of the lecturer's notes{shares * any(p.shared for p in lecture)}."
     return "\n".join([*lines, f"{said} The notebook's header says {one.minutes}.\n"])
 

@@ -54,7 +54,7 @@ function join(section) {
 
 // A picture takes the room that there is: up to half as large again, or as much smaller as it must be.
 function fit(section, least) {
-  const images = [...section.querySelectorAll('img')].filter(one => !one.closest('.frames') || one.closest('.frames').firstElementChild === one);
+  const images = [...section.querySelectorAll('img')].filter(one => !one.closest('.frames') || one.matches('.now'));
   const natural = images.reduce((sum, one) => sum + one.naturalHeight, 0);
   images.forEach(one => { one.height = one.naturalHeight; one.width = one.naturalWidth; });
   const spare = ROOM - 2 - height(section) + natural;
@@ -81,7 +81,7 @@ const heads = block => /^H\d$/.test(block.tagName);
 function part(section) {
   const movable = () => blocks(section).filter(one => !heads(one)).length > 1;
   if (height(section) <= ROOM || !movable()) return;
-  const next = section.cloneNode(false), title = section.querySelector('h2, .section');
+  const next = section.cloneNode(false), title = section.querySelector('h2, h3');
   next.dataset.continued = '';
   let from, to;
   const move = () => {
@@ -127,6 +127,7 @@ function play(player) {
   slider.addEventListener('keydown', event => {         // a clicker's keys turn pages here as well
     if (!['PageDown', 'PageUp', 'Escape'].includes(event.key)) return;
     event.preventDefault();
+    event.stopPropagation();
     slider.blur();
     if (event.key === 'PageDown') Reveal.next();
     if (event.key === 'PageUp') Reveal.prev();
