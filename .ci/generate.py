@@ -44,14 +44,15 @@ LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"
 def environment() -> str:
     text = (ROOT / "constraints.txt").read_text()
     pins = {canonicalize_name(pin.split("==")[0]): pin for pin in text.split()}
-    names = needed(pins)
+    names = needed(pins, "course")
     return ENVIRONMENT + "".join(f"      - {pin}\n" for name, pin in pins.items() if name in names)
 
 
-def needed(pins: dict[str, str]) -> set[str]:
-    """The pinned packages that the package and the course need, and what those need in turn, on Linux."""
+def needed(pins: dict[str, str], *extras: str) -> set[str]:
+    """The pinned packages that the package and these extras need, and what those need in turn, on Linux."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["course"]]
+    more = [r for extra in extras for r in project["optional-dependencies"][extra]]
+    waiting = [Requirement(r) for r in project["dependencies"] + more]
     seen: set[tuple[str, str]] = set()
     while waiting:
         wanted = waiting.pop()
@@ -136,8 +137,11 @@ def set_address(url: str) -> None:
 
 def set_pins() -> None:
     freeze = [sys.executable, "-m", "pip", "--disable-pip-version-check", "freeze", "--exclude-editable"]
-    pins = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
-    (ROOT / "constraints.txt").write_text(re.sub(r"\+\w+$", "", pins, flags=re.MULTILINE))      # torch's +cpu
+    frozen = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
+    lines = re.sub(r"\+\w+$", "", frozen, flags=re.MULTILINE).split()                           # torch's +cpu
+    pins = {canonicalize_name(line.split("==")[0]): line for line in lines}
+    names = needed(pins, "course", "dev")                               # not what other commands brought
+    (ROOT / "constraints.txt").write_text("".join(f"{pin}\n" for name, pin in pins.items() if name in names))
 
 
 def main() -> int:

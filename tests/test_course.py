@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import io
 import re
 import subprocess
@@ -106,6 +107,24 @@ def test_a_moved_slider_changes_the_picture():
     assert (pixels(one.picture.value) != pixels(before)).any()
     one.controls["t"].value = 7
     assert 'alt="t = 7"' in one.picture.value
+
+
+def test_a_redraw_leaves_the_collector_as_it_was():
+    seen = []
+
+    def draw(t=3):
+        seen.append(gc.isenabled())
+        return scene(t)
+
+    one = widgets.Explorer(draw, "Where?", "A line.", {"t": (0, 9)})
+    one.controls["t"].value = 4
+    assert seen == [True, False] and gc.isenabled()
+    gc.disable()
+    try:
+        one.controls["t"].value = 5
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_fast_drag_is_drawn_few_times_and_ends_at_the_last_value():

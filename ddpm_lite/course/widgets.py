@@ -6,6 +6,7 @@ No Output widget and no `interact`: they stall the clients that execute notebook
 from __future__ import annotations
 
 import asyncio
+import gc
 import html
 import inspect
 from collections.abc import Callable
@@ -112,11 +113,15 @@ class Explorer:
         return None
 
     def redraw(self) -> None:
-        self.waiting = False
+        self.waiting, collects = False, gc.isenabled()
+        gc.disable()                            # a figure is thousands of objects: swept once it is sent
         try:
             self.picture.value = self.render()
         except Exception as error:                                      # nobody else would see it
             self.picture.value = f"<pre>{html.escape(type(error).__name__)}: {html.escape(str(error))}</pre>"
+        finally:
+            if collects:
+                gc.enable()
 
 
 def control(name: str, spec: Any, start: Any) -> Any:
