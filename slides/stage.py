@@ -1,7 +1,7 @@
 """What of a notebook stands on slides, and how: sections of slides of parts, as HTML.
 
-A hall sees the text, the equations with their ticks, the pictures, and code where the code is the point. Tags
-on a cell decide otherwise: `slide-code` shows a picture's code as well, `slide-result` hides the code.
+A hall sees the text, the equations with their ticks, the pictures, and code where the code is the point:
+if it shows no picture and no tag `slide-result` hides it.
 """
 import html
 import re
@@ -83,9 +83,8 @@ def contents(cell: Any, players: dict[str, str]) -> Iterator[str]:
     elif found := QUIZ.search(cell.source):
         yield from map(question, questions(found[1]))
     elif not (EXERCISE.search(cell.source) or draws(cell)):
-        tags = cell.metadata.get("tags", [])
         picture = any(SHOWS & set(output.get("data", {})) for output in cell.outputs)
-        if "slide-code" in tags or not picture and "slide-result" not in tags:
+        if not picture and "slide-result" not in cell.metadata.get("tags", []):
             yield code(cell.source)
         if cell.source.startswith("spot("):
             yield from cards(cell.outputs[0]["data"]["text/html"])

@@ -44,10 +44,9 @@ def test_slide_types_make_columns_slides_and_fragments():
     assert second.notes == ["<p>say</p>\n"] and "gone" not in second.parts[0].html
 
 
-def test_a_picture_hides_its_code_unless_a_tag_says_otherwise():
+def test_a_picture_hides_its_code_and_so_does_a_tag():
     cell = "plot(x)"
     assert "<img" in (page := shown(text("## A", "slide"), code(cell, None, [IMAGE]))) and "plot" not in page
-    assert "plot" in shown(text("## A", "slide"), code(cell, None, [IMAGE], ["slide-code"]))
     page = shown(text("## A", "slide"), code(cell, None, [PRINTED]))
     assert "plot" in page and "two &lt; three" in page
     assert "plot" not in shown(text("## A", "slide"), code(cell, None, [PRINTED], ["slide-result"]))

@@ -12,7 +12,7 @@ from typing import Any
 from .store import IGNORED, RUNS_IN, WIDGET_VIEW, read
 
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes"}
-TAGS = {IGNORED}
+TAGS = {IGNORED, "slide-result"}                                        # the second hides code on slides
 LINES, COLUMNS, MEGABYTES = 18, 110, 2
 NO_TORCH = ("01", "02", "03", "04", "05", "12")                         # before their comparison section
 BANNED = {
