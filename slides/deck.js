@@ -2,6 +2,7 @@
 'use strict';
 const ROOM = 720 - 40 - 64;
 const DARK = 'ddpm-lite-dark';
+const READABLE = 20 / 17.36;            // pictures are drawn with letters of 12.5 pt at 100 dpi; a slide has 20 px
 
 const leaves = () => [...document.querySelectorAll('.slides > section > section')];
 
@@ -52,14 +53,14 @@ function join(section) {
   join(section);
 }
 
-// A picture takes the room that there is: up to half as large again, or as much smaller as it must be.
-function fit(section, least) {
+// A picture takes the room that there is, up to half as large again, and stays readable.
+function fit(section) {
   const images = [...section.querySelectorAll('img')].filter(one => !one.closest('.frames') || one.matches('.now'));
   const natural = images.reduce((sum, one) => sum + one.naturalHeight, 0);
   images.forEach(one => { one.height = one.naturalHeight; one.width = one.naturalWidth; });
   const spare = ROOM - 2 - height(section) + natural;
   for (const one of images) {
-    const scale = Math.min(1.5, 1168 / one.naturalWidth, Math.max(least, spare / natural));
+    const scale = Math.min(1.5, 1168 / one.naturalWidth, Math.max(READABLE, spare / natural));
     const same = one.closest('.frames')?.querySelectorAll('img') ?? [one];
     same.forEach(each => { each.width = Math.round(scale * one.naturalWidth); each.height = Math.round(scale * one.naturalHeight); });
   }
@@ -165,9 +166,9 @@ async function start() {
   document.documentElement.classList.add('laying');
   document.querySelectorAll('.part mjx-container').forEach(narrow);
   for (const one of leaves()) if (one.isConnected) join(one);
-  leaves().forEach(one => fit(one, 0.85));
+  leaves().forEach(fit);
   leaves().forEach(part);
-  leaves().forEach(one => fit(one, 0.6));
+  leaves().forEach(fit);
   document.documentElement.classList.remove('laying');
   if (asked.has('handout')) return handout();
   await Reveal.initialize({

@@ -246,6 +246,11 @@ def test_minutes_without_a_note_are_shared_by_slides():
     assert teaching.gift("$a = {b}$: `x~1` < #2") == r"\\(a \= \{b\}\\)\: <code>x\~1</code> &lt; \#2"
 
 
+@pytest.mark.parametrize("number", MINUTES)
+def test_the_sections_fill_the_time_of_the_header(number):
+    assert abs(sum(MINUTES[number].values()) - BOOKS[number].minutes) <= 1
+
+
 def test_minutes_are_read_from_every_way_to_say_them():
     said = {number: sum(part.noted for part in one.sections) for number, one in BOOKS.items()}
     assert min(said.values()) > 0 and said["02"] > 50 and said["05"] > 50      # (5 minutes), Five minutes.
