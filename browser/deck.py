@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe import LEVELS
 from playwright.sync_api import Browser, Page
 
 from ddpm_lite.course.plots import mpl
 from slides import OUT
-from slides.npm import asset
 
-SIZES = {"1280x720": (1280, 720, "light"), "1920x1080": (1920, 1080, "dark")}
+SIZES = {"1280x720": (1280, 720), "1920x1080": (1920, 1080)}
 LEAST = 20                                                              # px of text, on a slide of 1280 x 720
 LETTERS = mpl.rcParams["font.size"] / 72 * mpl.rcParams["figure.dpi"]   # px, in a picture as it is drawn
 # What leaves the slide or is too small, and what should have been typeset or loaded, of the slide in view.
@@ -46,20 +44,15 @@ FAULTS = """([least, letters]) => {
   if (slide.querySelector('mjx-merror, [data-mjx-error]')) found.push('MathJax reports an error');
   return found;
 }"""
-AXE = """async levels => {
-  const found = await axe.run(Reveal.getCurrentSlide(), {runOnly: levels, resultTypes: ['violations']});
-  return found.violations.flatMap(one => one.nodes.map(node => `axe: ${one.id}, ${node.html.slice(0, 80)}`));
-}"""
 WAITING = "Reveal.getCurrentSlide().querySelectorAll('.fragment:not(.visible)').length"
 
 
 class Deck:
     """A deck in a page without a network, and what went wrong in it."""
 
-    def __init__(self, browser: Browser, name: str, size: str = "1280x720") -> None:
-        width, height, scheme = SIZES[size]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, offline=True,
-                                           color_scheme=scheme)         # type: ignore[arg-type]
+    def __init__(self, browser: Browser, name: str, size: str = "1280x720", query: str = "") -> None:
+        width, height = SIZES[size]
+        self.context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
         self.name, self.page, self.wrong = name, self.context.new_page(), list[str]()
         self.page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -67,9 +60,8 @@ class Deck:
         path = OUT / f"{name}.html"
         if not path.is_file():
             pytest.skip("no decks in build/slides: run `make slides`")
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri() + query)
         self.page.evaluate("window.ready")
-        self.page.add_script_tag(path=asset("axe-core/axe.min.js"))
 
     def asked(self, request: object) -> None:
         url = request.url                                               # type: ignore[attr-defined]
@@ -99,7 +91,7 @@ class Deck:
 
     def faults(self) -> list[str]:
         """Of the slide in view."""
-        return self.page.evaluate(FAULTS, [LEAST, LETTERS]) + self.page.evaluate(AXE, LEVELS)
+        return self.page.evaluate(FAULTS, [LEAST, LETTERS])
 
     def number(self) -> int:
         return self.page.evaluate("Reveal.getSlidePastCount() + 1")

@@ -10,8 +10,6 @@ import pytest
 from lab import REPO
 from playwright.sync_api import Browser, Page
 
-from slides.npm import asset
-
 SITE = REPO / "build" / "site"
 PAGES = ["index", "about", "slides", "notebooks/00_start_here", "notebooks/02_forward_process",
          "notebooks/12_spot_the_error", "docs/audit", "docs/glossary", "docs/scale", "benchmarks/README",
@@ -81,8 +79,7 @@ def test_a_page_opens_and_is_accessible(desk: Visit, name: str):
     assert desk.page.evaluate(RAW) is None                              # LaTeX that nobody typeset
     assert desk.faults == []                                            # axe fetches style sheets, in vain
     desk.page.wait_for_function("document.readyState == 'complete'")
-    desk.page.add_script_tag(path=asset("axe-core/axe.min.js"))
-    found = [axe.Violation(**one) for one in desk.page.evaluate(axe.FIND, [axe.LEVELS, OURS])]
+    found = axe.violations(desk.page, OURS)
     assert found == [], "\n".join(f"{'ours' if one.ours else 'theme'}, {one}" for one in found)
 
 

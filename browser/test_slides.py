@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from axe import violations
 from deck import SIZES, Deck
 from PIL import Image
 from playwright.sync_api import Browser
@@ -14,6 +15,9 @@ from slides import OUT, ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SHEETS = OUT / "sheets"
+# A handout's slides as large as in a hall, and on the same ground.
+AS_SHOWN = """.handout .frame { width: 1280px; height: 720px; } .handout .frame > section { zoom: 1; }
+html.handout, .handout body { background: var(--page); }"""
 GO = """i => {
   const at = Reveal.getIndices(document.querySelectorAll('.player')[i].closest('section'));
   Reveal.slide(at.h, at.v);
@@ -42,6 +46,16 @@ def test_nothing_leaves_a_slide(browser: Browser, walked: list[str], name: str, 
         if pictures:
             sheet(pictures, SHEETS / f"{name}.png")
         assert not deck.wrong, f"{name}:\n" + "\n".join(deck.wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slides_are_accessible_light_and_dark(browser: Browser, name: str) -> None:
+    with Deck(browser, name, query="?handout") as deck:                 # all slides on one page
+        deck.page.add_style_tag(content=AS_SHOWN)
+        for scheme in ("light", "dark"):
+            deck.page.evaluate("scheme => document.documentElement.classList.add(scheme)", scheme)
+            found = [one for one in violations(deck.page, ours=".frame") if one.ours]
+            assert not found, f"{name}, {scheme}:\n" + "\n".join(map(str, found))
 
 
 def sheet(pictures: list[Image.Image], path: Path, columns: int = 6) -> None:

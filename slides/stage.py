@@ -124,7 +124,8 @@ def result(output: Any) -> str:
         return f'<pre class="printed">{html.escape(strip_ansi(output.text).rstrip())}</pre>'
     data = output.get("data", {})
     if "text/html" in data:
-        return f'<div class="shown">{data["text/html"]}</div>'
+        pictures = re.split(r'(?<=">)\n(?=<img )', data["text/html"])  # two of them may need two slides
+        return "\n".join(f'<div class="shown">{one}</div>' for one in pictures)
     if "text/markdown" in data:
         return markdown(data["text/markdown"])
     return f'<pre class="printed">{html.escape(data.get("text/plain", ""))}</pre>'
