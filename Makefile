@@ -39,7 +39,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: certify help lab test test-browser slides solutions site bench environment equations generated pins links
+.PHONY: help lab test test-browser slides solutions site bench environment equations certify generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile

@@ -15,17 +15,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from .decide import witness
+from .expressible import Inexpressible, factors, is_copy, is_unit, originals, what
 from .formula import CONSTANTS, Formula, reduced, value
-from .symbols import DERIVED, TABLE, sympy_symbol
-
-
-class Inexpressible(ValueError):
-    """What no theorem on rational functions and roots can say."""
-
-
-def is_unit(s: sp.Symbol) -> bool:
-    """Does it live in (0, 1)?"""
-    return s.name in TABLE and TABLE[s.name].domain == "unit"
+from .symbols import DERIVED, sympy_symbol
 
 
 class Terms:
@@ -62,7 +54,7 @@ class Terms:
                 return self.text(self.root(expr.args[0] ** 2, lambda: self.text(expr.args[0] ** 2)))
         if expr == sp.pi:
             return "PI"
-        raise Inexpressible(_what(expr))
+        raise Inexpressible(what(expr))
 
     def typed(self, node: ast.expr) -> str:
         """A formula as it was typed, operation by operation."""
@@ -89,9 +81,9 @@ class Terms:
                 return self.typed(x)
         return self.text(value(ast.unparse(node)))
 
-    def _power(self, base: str, what: sp.Expr, power: int) -> str:
+    def _power(self, base: str, value: sp.Expr, power: int) -> str:
         if power < 0:
-            self.divisors.append(what)
+            self.divisors.append(value)
             return f"/ {base}" if power == -1 else f"/ ({base} ^ {-power})"
         return base if power == 1 else f"{base} ^ {power}"
 
@@ -101,13 +93,15 @@ class Terms:
             plain = re.sub(r"\W+", "_", str(s)).strip("_")
             plain = plain + "'" if len(plain) == 1 or plain in self.names.values() else plain
             self.names[s] = plain
+            if is_copy(s):
+                self.name(originals(s))
             if str(s) in DERIVED:
                 self.typed(Formula(DERIVED[str(s)]).tree)
         return self.names[s]
 
     def root(self, w: sp.Expr, as_typed) -> sp.Expr:
         """The root of w as a product of root variables; a sum of products of them is put in their place."""
-        top, bottom = sp.fraction(sp.together(self.rational(reduced(w))))
+        top, bottom = sp.fraction(sp.together(self.rational(w)))
         (c, over), (d, under) = factors(top), factors(bottom)
         number, product = sp.Rational(c) / sp.Rational(d), sp.Integer(1)
         for p, k in [*over, *((p, -k) for p, k in under)]:
@@ -135,7 +129,7 @@ class Terms:
     def rational(self, expr: sp.Expr) -> sp.Expr:
         """The value with roots replaced by their variables, slots by their formulas' values."""
         expr = expr.xreplace({s: formula.expr for s, formula in self.slots.items()})
-        return self._rational(reduced(expr))
+        return self._rational(reduced(originals(expr)))
 
     def _rational(self, expr: sp.Expr) -> sp.Expr:
         if expr.is_Pow and expr.exp.is_Rational and expr.exp.q == 2:
@@ -146,28 +140,30 @@ class Terms:
             return expr.func(*(self._rational(arg) for arg in expr.args))
         if expr.is_Symbol or expr.is_Rational or expr == sp.pi or isinstance(expr, AppliedUndef):
             return expr
-        raise Inexpressible(_what(expr))
+        raise Inexpressible(what(expr))
 
     def sign(self, p: sp.Expr) -> int:
         """1 or -1 where `split` shows it, else 0."""
         return 1 if self.split(p) else -1 if self.split(-p) else 0
 
     def split(self, p: sp.Expr) -> str:
-        """A polynomial as a sum of products of u, 1 - u and positive variables, all coefficients above 0: its
-        sign can be read off. Empty where there is no such form."""
+        """A polynomial as a sum of products of u, 1 - u, positive variables and squares, all added: its sign
+        can be read off. Empty where there is no such form."""
         units = [s for s in p.free_symbols if is_unit(s) or s in self.short]
-        if any(not (s.is_positive or s in units) for s in p.free_symbols) or p == 0:
-            return ""
         rest = {s: sp.Symbol(f"rest_{s.name}", positive=True) for s in sorted(units, key=str)}
         whole = sp.expand(p)
-        if not whole.is_polynomial(*whole.free_symbols):
+        if whole == 0 or not whole.is_polynomial(*whole.free_symbols):
             return ""
         for u, v in rest.items():                                       # homogeneous in u and v = 1 - u
             terms = sp.Poly(whole, u).terms()
             most = max(k for (k,), _ in terms)
             whole = sp.expand(sum(c * u**k * (u + v) ** (most - k) for (k,), c in terms))
         parts = sp.Add.make_args(whole)
-        if any(part.as_coeff_Mul()[0] <= 0 for part in parts):
+        squares = [part for part in parts if not part.is_positive]
+        powers = [power for part in squares for power in part.as_powers_dict().items()]
+        if len(squares) == len(parts) or any(part.as_coeff_Mul()[0] <= 0 for part in parts):
+            return ""
+        if any(k % 2 for base, k in powers if not base.is_positive):
             return ""
         return " + ".join(self._product(part, {v: u for u, v in rest.items()}) for part in parts)
 
@@ -175,7 +171,9 @@ class Terms:
         factors = []
         for base, power in part.as_powers_dict().items():
             text = f"(1 - {self.text(rest[base])})" if base in rest else self.text(base)
-            factors.append(text if power == 1 or not base.is_Symbol else f"{text} ^ {power}")
+            if not base.is_positive:
+                text, power = f"({text} ^ 2)", power // 2
+            factors.append(text if power == 1 or base.is_Number else f"{text} ^ {power}")
         return "(" + " * ".join(factors) + ")"
 
     @property
@@ -191,19 +189,4 @@ class Terms:
 
     @cached_property
     def derived(self) -> list[sp.Basic]:
-        return [s for s in self.names if str(s) in DERIVED]
-
-
-def factors(p: sp.Expr) -> tuple[sp.Rational, list[tuple[sp.Expr, int]]]:
-    """Content and irreducible factors of a polynomial with rational coefficients."""
-    p = sp.expand(p)
-    number, found = sp.factor_list(p) if p.free_symbols or p.has(sp.pi) else (p, [])
-    return sp.Rational(number), [(f, int(k)) for f, k in found]
-
-
-def _what(expr: sp.Basic) -> str:
-    kind = type(expr).__name__
-    kinds = {"Sum": "a sum of unknown length", "Product": "a product of unknown length", "log": "a logarithm",
-             "exp": "an exponential", "cos": "a cosine", "sin": "a sine", "Integral": "an integral",
-             "Pow": "a power with a symbol in the exponent", "Infinity": "infinity", "erf": "an integral"}
-    return kinds.get(kind, kind)
+        return [s for s in self.names if str(s) in DERIVED or is_copy(s)]

@@ -1,99 +1,22 @@
-"""From a registered statement to Coq's theorems: one for each step of its check.
-
-The check runs a second time with a name in the place of every formula; where nothing but arithmetic happens
-to the name, the theorem holds the formula as it was typed. Where the check takes it apart (substitutes,
-differentiates), the theorem holds what SymPy made of it, and a further one says that the formula as typed has
-the value that SymPy took.
+"""From a registered statement to Coq's theorems: one for each step of its check, one for each formula that a
+check takes apart, saying that the formula as typed has the value that SymPy took.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sympy as sp
 
-from .coq_terms import Inexpressible, Terms, factors, is_unit
-from .decide import Positive, Residual, decide
+from .coq_terms import Terms
+from .decide import Positive
+from .expressible import Inexpressible, factors, is_copy, is_unit, originals
 from .formula import DERIVED, INDEXED, Formula
-from .registry import Absurd, Check
+from .obligations import Claim, parts
 from .statements import Statement
 
 LIMIT = "Timeout 20"                              # seconds that a proof's last step may take
-
-
-class Named(Statement):
-    """A statement whose slots give names in place of formulas' values."""
-
-    def __getattr__(self, slot: str) -> sp.Expr:
-        if slot.startswith("_") or slot not in self.__dict__.get("slots", {}):
-            raise AttributeError(slot)
-        return name_of(self.slots[slot])
-
-    def lines(self) -> list[sp.Expr]:
-        return [getattr(self, f"line{i}") for i in range(len(super().lines()))]
-
-
-def name_of(formula: Formula) -> sp.Expr:
-    """The name that stands for a formula; a bare symbol or number stands for itself."""
-    if formula.expr.is_Symbol or formula.text.isdigit():
-        return formula.expr
-    return sp.Symbol(f"typed: {formula.text}", real=True, positive=formula.expr.is_positive)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What one step of a check says: a residual that is 0, or positive."""
-
-    reason: str
-    residual: Residual
-    slots: dict[sp.Symbol, Formula]                 # the names in it, and what they stand for
-
-    @property
-    def value(self) -> Residual:
-        """The residual with SymPy's values in place of the names."""
-        values = {name: formula.expr for name, formula in self.slots.items()}
-        if isinstance(self.residual, Positive):
-            return Positive(self.residual.expr.xreplace(values), self.residual.strict)
-        return self.residual.xreplace(values) if isinstance(self.residual, sp.Expr) else self.residual
-
-
-def claims(check: Check, statement: Statement) -> Iterator[Claim]:
-    """The steps of a check, each with the formulas as typed where that can be."""
-    plain = list(check(statement))
-    try:
-        named = [residual for _, residual in check(Named(statement.shell, statement.slots))]
-    except (Absurd, ArithmeticError, AttributeError, TypeError, ValueError, KeyError, NotImplementedError):
-        named = []
-    slots = {name: formula for formula in statement.slots.values()
-             if (name := name_of(formula)) != formula.expr}
-    for i, (reason, residual) in enumerate(plain):
-        if len(named) == len(plain) and _agree(named[i], residual, slots):
-            used = _parts(named[i])[0].free_symbols
-            yield Claim(reason, named[i], {s: f for s, f in slots.items() if s in used})
-        elif isinstance(residual, sp.MatrixBase):
-            yield from (Claim(reason, part, {}) for part in residual)
-        else:
-            yield Claim(reason, residual, {})
-
-
-def _parts(residual: Residual) -> tuple[sp.Expr, object]:
-    if isinstance(residual, Positive):
-        return residual.expr, residual.strict
-    return residual, None
-
-
-def _agree(named: Residual, plain: Residual, slots: dict[sp.Symbol, Formula]) -> bool:
-    """Is this the same residual, but for the names?"""
-    (one, strict), (other, strictly) = _parts(named), _parts(plain)
-    if not (isinstance(one, sp.Expr) and isinstance(other, sp.Expr)) or strict != strictly:
-        return False
-    for power in one.atoms(sp.Pow):
-        if not power.exp.is_Integer and power.free_symbols & set(slots):
-            return False
-    difference = one.xreplace({s: formula.expr for s, formula in slots.items()}) - other
-    return difference == 0 or decide(difference, symbols=False).kind == "undecided"
 
 
 @dataclass(frozen=True)
@@ -133,7 +56,7 @@ def _comment(words: str) -> str:
 def theorem(claim: Claim) -> Theorem:
     """The theorem that a claim is. Inexpressible when it isn't about rational functions and roots."""
     terms = Terms(claim.slots)
-    expr, strict = _parts(claim.residual)
+    expr, strict = parts(claim.residual)
     if not isinstance(expr, sp.Expr):
         raise Inexpressible("a comparison of names")
     whole = terms.text(expr)
@@ -142,8 +65,8 @@ def theorem(claim: Claim) -> Theorem:
         conclusion = f"0 {'<' if strict else '<='} {whole}"
         form = _positive_form(terms, expr)
         if form:
-            steps.append(f"replace ({whole}) with ({form}) by (RATIONAL; nonzero).")
             steps.append("" if strict else "apply Rlt_le.")
+            steps.append(f"match goal with |- 0 < ?e => replace e with ({form}) by (RATIONAL; nonzero) end.")
         last = "positive" if form else "nra"
     else:
         conclusion, last = f"{whole} = 0", "RATIONAL"
@@ -197,6 +120,8 @@ def _assembled(reason: str, terms: Terms, conclusion: str, steps: list[str], las
 
 
 def _domain(terms: Terms, s: sp.Basic, name: str) -> list[tuple[str, str]]:
+    if is_copy(s):
+        return [(f"{name}_is", f"{name} = {terms.names[originals(s)]}")]
     if str(s) in DERIVED:
         return [(f"{name}_is", f"{name} = {terms.typed(Formula(DERIVED[str(s)]).tree)}")]
     if s in terms.roots.values():
@@ -210,7 +135,7 @@ def _domain(terms: Terms, s: sp.Basic, name: str) -> list[tuple[str, str]]:
 
 def _divisors(terms: Terms) -> tuple[list[str], list[str]]:
     """(proofs that divisors are positive, divisors that must be told not to be 0)."""
-    facts, needed = [], []
+    facts, whole, needed = [], [], []
     done: set[sp.Expr] = set()                                          # divisors
     told: set[sp.Expr] = set()                                          # their factors
     i = 0
@@ -220,8 +145,9 @@ def _divisors(terms: Terms) -> tuple[list[str], list[str]]:
         if d in done:
             continue
         done.add(d)
-        number, parts = factors(sp.fraction(sp.together(d))[0])
-        for f in (f for f, _ in parts if not (f in told or f.is_Symbol and f.is_positive)):
+        top = sp.fraction(sp.together(d))[0]
+        number, found = factors(top)
+        for f in (f for f, _ in found if not (f in told or f.is_Symbol and f.is_positive)):
             told.add(f)
             if side := terms.sign(f):
                 text, form = terms.text(f * side), terms.split(f * side)
@@ -231,11 +157,15 @@ def _divisors(terms: Terms) -> tuple[list[str], list[str]]:
                 needed.append(terms.text(f))
             else:
                 raise Inexpressible("a divisor that is 0")
-        if d.is_Add and (len(parts) > 1 or abs(number) != 1):
-            form = " * ".join([terms.text(number), *(f"{terms.text(f)} ^ {k}" for f, k in parts)])
-            facts.append(f"assert ({terms.text(d)} <> 0) by (replace ({terms.text(d)}) with ({form}) by "
-                         "(RATIONAL; nonzero); nonzero).")
-    return facts, needed
+        if number == 0:
+            raise Inexpressible("a divisor that is 0")
+        top = sp.expand(top)
+        if top.is_Add and (len(found) > 1 or abs(number) != 1 or found[0][1] > 1):
+            form = " * ".join([terms.text(number), *(f"{terms.text(f)} ^ {k}" for f, k in found)])
+            text = terms.text(top)
+            whole.append(f"assert ({text} <> 0) by (replace ({text}) with ({form}) by (RATIONAL; nonzero); "
+                         "nonzero).")
+    return facts + whole, needed
 
 
 def algebraic(statement: Statement) -> None:
