@@ -141,6 +141,24 @@ def test_the_inductions_rest_on_the_real_numbers_alone(name, tmp_path):
     assert coqc.assumptions(tmp_path, name) <= coqc.REALS
 
 
+SLIPS = [("forward", "sqrt (alpha t') * mean x0 t'", "alpha t' * mean x0 t'"),
+         ("forward", "variance t = 1 - alpha_bar t", "variance t = sqrt (1 - alpha_bar t)"),
+         ("forward", "alpha t' * variance t' + beta t'", "alpha t' * variance t' + beta t' ^ 2"),
+         ("posterior", "rb * (1 - a) / (1 - b * a) * xt", "ra * (1 - a) / (1 - b * a) * xt"),
+         ("posterior", "(1 - a) * (1 - b) / (1 - b * a).", "(1 - a) * (1 - b) / (1 - b)."),
+         ("bound", "marginal (pred t) - marginal t", "marginal t - marginal (pred t)"),
+         ("ddim", "sqrt (1 - alpha_bar t - sigma t ^ 2) /", "sqrt (1 - alpha_bar t - sigma t) /")]
+
+
+@needs_coq
+@pytest.mark.parametrize("name, right, slip", SLIPS)
+def test_the_inductions_refuse_slips(name, right, slip, tmp_path):
+    text = coqc.source(f"{name}.v")
+    assert text.count(right) == 1
+    run = coqc.coqc(tmp_path / "slip.v", text.replace(right, slip))
+    assert run.returncode != 0 and "Error" in run.stderr and "Syntax" not in run.stderr
+
+
 @needs_coq
 def test_axioms_are_seen(tmp_path, monkeypatch):
     real = coqc.source

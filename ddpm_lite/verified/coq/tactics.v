@@ -12,9 +12,8 @@ Proof. intros. nra. Qed.
 (* 0 < e, where e is made of positive parts by + * / and powers, with squares added. *)
 Ltac positive :=
   lazymatch goal with
-  | |- 0 < _ + _ => first [ apply Rplus_lt_0_compat; solve [positive]
-                          | apply Rplus_lt_le_0_compat; [solve [positive] | solve [not_negative]]
-                          | apply Rplus_le_lt_0_compat; [solve [not_negative] | solve [positive]] ]
+  | |- 0 < _ + _ => first [ apply Rplus_lt_le_0_compat; [ | solve [not_negative]]; solve [positive]
+                          | apply Rplus_le_lt_0_compat; [ | solve [positive]]; solve [not_negative] ]
   | |- 0 < _ * _ => apply Rmult_lt_0_compat; positive
   | |- 0 < _ / _ => apply Rdiv_lt_0_compat; positive
   | |- 0 < / _ => apply Rinv_0_lt_compat; positive
