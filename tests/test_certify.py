@@ -43,6 +43,15 @@ def test_a_root_is_a_variable_whose_square_is_proved():
             ("root2_sq", "root2 * root2 = alpha_t"), ("root2_pos", "0 < root2")} <= set(said.hypotheses)
 
 
+def test_a_root_that_is_not_always_real_becomes_a_side_condition():
+    """DDIM's direction: sigma_t^2 may be at most 1 - alpha_bar_{t-1}."""
+    said = theorem(Claim("", value("sqrt(1 - alpha_bar_prev - sigma_t**2)"), {}))
+    (_, square), = [one for one in said.hypotheses if one[0] == "root1_sq"]
+    assert square.startswith("root1 * root1 = (1 + ") and "sigma_t ^ 2" in square
+    with pytest.raises(Inexpressible, match="the root of a negative number"):
+        theorem(Claim("", value("sqrt(-alpha_t - beta_t*sigma**2)"), {}))
+
+
 def test_a_divisor_of_unknown_sign_becomes_a_side_condition():
     assert ("side0", "a' <> 0") in theorem(Claim("", value("x_0/a"), {})).hypotheses
     known = theorem(Claim("", value("x_0/(1 - alpha_bar_t)"), {}))
@@ -65,7 +74,7 @@ def test_positivity_is_read_off_a_form_with_plus_signs_only():
                                        ("a**n", "exponent"),
                                        ("Sum(beta(s), s, 1, t)", "sum of unknown length"),
                                        ("Prod(alpha(s), s, 1, t)", "product of unknown length"),
-                                       ("Var(x_t)", "Var")])
+                                       ("Var(x_t)", "a variance by name")])
 def test_what_cannot_be_stated_says_why(text, why):
     with pytest.raises(Inexpressible, match=why):
         algebraic(Equation("a", text))

@@ -53,7 +53,7 @@ def stated(check: Check, statement: Statement) -> tuple[str, ...]:
     """The theorems of a statement. Inexpressible when one of them is."""
     steps = [claim for claim in claims(check, statement) if not isinstance(claim.residual, bool)]
     if all(claim.empty for claim in steps):
-        raise Inexpressible("nothing more: SymPy cancels all of it when the check writes it down")
+        raise Inexpressible("no more than 0 = 0: SymPy cancels the rest as the check writes it down")
     texts = [theorem(claim).proved("NAME") for claim in steps]
     if not texts:
         raise Inexpressible("a comparison of names")

@@ -15,16 +15,21 @@ from importlib.resources import files
 from typing import Any
 
 from .audit import claims
-from .registry import Entry, entries
+from .registry import Check, Entry, entries
 
 NAME = "certificate.json"
 BADGE = "⊢"                                         # "proves", as logicians write it
 
 
+@cache
+def _source(check: Check) -> str:
+    return inspect.getsource(check)
+
+
 def content(entry: Entry) -> str:
     """A hash of a statement, formulas and shell, and of the check that makes its theorems."""
     slots = sorted((slot, formula.text) for slot, formula in entry.statement.slots.items())
-    check = inspect.getsource(entry.check) if entry.check else ""
+    check = _source(entry.check) if entry.check else ""
     return hashlib.sha256(repr((entry.statement.shell, slots, check)).encode()).hexdigest()[:16]
 
 

@@ -19,6 +19,8 @@ from .expressible import Inexpressible, factors, is_copy, is_unit, originals, wh
 from .formula import CONSTANTS, Formula, reduced, value
 from .symbols import DERIVED, sympy_symbol
 
+ONE = sp.Integer(1)
+
 
 class Terms:
     """The terms of one theorem: `text` and `typed` write them, and collect their variables on the way."""
@@ -104,11 +106,12 @@ class Terms:
         top, bottom = sp.fraction(sp.together(self.rational(w)))
         (c, over), (d, under) = factors(top), factors(bottom)
         number, product = sp.Rational(c) / sp.Rational(d), sp.Integer(1)
-        for p, k in [*over, *((p, -k) for p, k in under)]:
+        parts = [*over, *((p, -k) for p, k in under)]
+        for p, k in sorted(parts, key=lambda part: not self.sign(part[0])):     # those of known sign first
             if (sure := self.sign(p)) == 0 and k % 2 == 0 and k % 4:
                 product *= self._root(p**2) ** (k // 2)                 # the root of a square: |p|
                 continue
-            side = sure or (1 if self.at_witness(p) > 0 else -1)
+            side = sure or (1 if number > 0 or k % 2 == 0 else -1)      # the whole is positive: it has a root
             number, p = number * sp.Integer(side) ** k, p * side
             product *= p ** (k // 2) * (self._root(p) if k % 2 else 1)
         if number < 0:
@@ -181,11 +184,12 @@ class Terms:
         """Root variables below 1: those of what lives in (0, 1)."""
         return {r for p, r in self.roots.items() if p.is_Symbol and is_unit(p)}
 
-    def at_witness(self, expr: sp.Expr) -> sp.Expr:
-        """Its value at an exact point; roots at what they square to."""
+    def at_witness(self, exprs: list[sp.Expr], scale: sp.Rational = ONE) -> list[sp.Expr]:
+        """Values at one exact point, roots at what they square to; `scale` shrinks what is not in (0, 1)."""
         back = {r: sp.sqrt(p) for p, r in self.roots.items()}
-        expr = sp.sympify(expr).xreplace(back)
-        return expr.xreplace(witness(expr)).evalf(30)
+        whole = sp.Tuple(*exprs).xreplace(back)
+        point = {s: v if is_unit(s) else v * scale for s, v in witness(whole).items()}
+        return [expr.xreplace(point).evalf(30) for expr in whole]
 
     @cached_property
     def derived(self) -> list[sp.Basic]:

@@ -16,6 +16,9 @@ from .formula import DERIVED, INDEXED, Formula
 from .obligations import Claim, parts
 from .statements import Statement
 
+KINDS = {"Var": "a variance by name", "tr": "a matrix",
+         **dict.fromkeys(["E", "E_q", "E_path", "Mean"], "an average"), "over_z": "an integral"}
+SCALES = [sp.Rational(1, n) for n in (1, 3, 9, 27)]
 LIMIT = "Timeout 20"                              # seconds that a proof's last step may take
 
 
@@ -101,9 +104,9 @@ def _assembled(reason: str, terms: Terms, conclusion: str, steps: list[str], las
     squares = list(dict.fromkeys(f"{text} * {text} = {w}" for text, w in terms.squares if text != w))
     facts, needed = _divisors(terms)
     hypotheses = [h for s, name in list(terms.names.items()) for h in _domain(terms, s, name)]
+    if not any(all(p.is_positive for p in terms.at_witness(list(terms.roots), scale)) for scale in SCALES):
+        raise Inexpressible("roots that are real nowhere near")
     for p, r in terms.roots.items():
-        if not terms.at_witness(p).is_positive:
-            raise Inexpressible("a root that is real nowhere near")
         hypotheses += [(f"{r}_sq", f"{r} * {r} = {terms.text(p)}"), (f"{r}_pos", f"0 < {r}")]
     hypotheses += [(f"side{i}", f"{f} <> 0") for i, f in enumerate(needed)]
     begin = [f"subst {terms.names[s]}." for s in terms.derived]
@@ -153,7 +156,7 @@ def _divisors(terms: Terms) -> tuple[list[str], list[str]]:
                 text, form = terms.text(f * side), terms.split(f * side)
                 facts.append(f"assert (0 < {text}) by "
                              f"(replace ({text}) with ({form}) by (RATIONAL; nonzero); positive).")
-            elif abs(terms.at_witness(f)) > 1e-20:
+            elif abs(terms.at_witness([f])[0]) > 1e-20:
                 needed.append(terms.text(f))
             else:
                 raise Inexpressible("a divisor that is 0")
@@ -173,6 +176,6 @@ def algebraic(statement: Statement) -> None:
     for formula in statement.slots.values():
         terms = Terms()
         terms.typed(formula.tree)
-        calls = [s for s in terms.names if not s.is_Symbol and s.func.__name__ not in INDEXED]
-        if calls:
-            raise Inexpressible(f"{calls[0].func.__name__}(...), an average, a law or a density")
+        for name in (s.func.__name__ for s in terms.names if not s.is_Symbol):
+            if name not in INDEXED:
+                raise Inexpressible(KINDS.get(name, "a law or a density"))
