@@ -6,6 +6,7 @@
 # make site                the whole course as pages for a browser, decks and all, in build/site (needs npm)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
+# make certify             have the Coq kernel prove the algebra again, and keep its certificate (needs coqc)
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
 # make pins                take the versions in .venv as the tested set (constraints.txt), then `make generated`
 # make links URL=https://github.com/OWNER/NAME        the public address, the badges and links made from it
@@ -20,6 +21,7 @@ PYTHON ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
 STAGES ?=
+CERTIFY_ARGS ?=
 BIN := .venv/bin
 OUT := $(CURDIR)/build
 export PYTHON
@@ -37,7 +39,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test test-browser slides solutions site bench environment equations generated pins links
+.PHONY: help lab test test-browser slides solutions site bench environment equations certify generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -90,6 +92,9 @@ bench: environment
 
 equations: environment
 	@$(BIN)/python -m ddpm_lite.verified sync notebooks
+
+certify: environment
+	@$(BIN)/python -m ddpm_lite.verified certify $(CERTIFY_ARGS)
 
 generated: environment
 	@$(BIN)/python .ci/generate.py

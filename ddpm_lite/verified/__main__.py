@@ -1,4 +1,4 @@
-"""python -m ddpm_lite.verified sync | check | report | audit | show"""
+"""python -m ddpm_lite.verified sync | check | report | audit | show | certify"""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     audit.add_argument("--json", action="store_true")
     show = commands.add_parser("show", help="one equation: LaTeX, proof, mutants")
     show.add_argument("ids", nargs="+", metavar="ID")
+    certify = commands.add_parser("certify", help="the Coq kernel's verdict on every algebraic statement")
+    certify.add_argument("--out", type=Path, default=Path("build/certify"), metavar="FOLDER",
+                         help="where theorems and the kernel's answers are kept")
+    certify.add_argument("--check", action="store_true", help="exit 1 if the stored one says otherwise")
     options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
@@ -101,7 +105,32 @@ def _show(options: argparse.Namespace) -> int:
     return bad
 
 
-COMMANDS = {"sync": _sync, "check": _check, "report": _report, "audit": _audit, "show": _show}
+def _certify(options: argparse.Namespace) -> int:
+    from . import certificates
+    from .certify import certify
+    from .coqc import version
+    try:
+        summary = certify(options.out)
+    except FileNotFoundError as fault:
+        print(f"certify: {fault}", file=sys.stderr)
+        return 1
+    print(summary.text())
+    if summary.failed():
+        return 1
+    path = Path(__file__).parent / "coq" / certificates.NAME
+    text = certificates.written(summary, version())
+    if options.check:
+        if same := path.exists() and certificates.alike(path.read_text(encoding="utf-8"), text):
+            print("the stored certificate says the same")
+        else:
+            print(f"{path.name} says otherwise; run make certify", file=sys.stderr)
+        return not same
+    path.write_text(text, encoding="utf-8")
+    return 0
+
+
+COMMANDS = {"sync": _sync, "check": _check, "report": _report, "audit": _audit, "show": _show,
+            "certify": _certify}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .audit import VERDICTS, Claim, claims, told
+from .certificates import BADGE, certified, stored
 
 SOURCES = {
     "S0": "Fatim Majumder, Diffusion Models, lecture notes (2025)",
@@ -22,6 +23,9 @@ Made by `make generated` from `ddpm_lite/verified/audit/`; not edited by hand.
 - **wrong**: the printed form is refuted at an exact point and the corrected one proved, or a statement in
   prose contradicts a proved fact.
 - **not-checkable**: no mathematics that a machine could judge.
+
+- **⊢** beside a verdict: the Coq kernel, a second referee, has proved the equation it rests on; beside
+  **wrong**, it has refused the printed form and proved the corrected one.
 
 "It says" is the claim in short, in plain notation, with its line in the document's transcription. A name in
 `code` under "rests on" is a registered equation: `python -m ddpm_lite.verified show NAME` proves it.
@@ -46,12 +50,21 @@ def _counts() -> str:
     return "\n".join(rows) + "\n"
 
 
+def mark(claim: Claim) -> str:
+    """The kernel's badge, where it has seen what the verdict rests on."""
+    if claim.false:
+        seen = claim.id in stored()["refuted_claims"]
+    else:
+        seen = claim.check is None and claim.printed is None and certified(claim.binding)
+    return f" {BADGE}" if seen else ""
+
+
 def _row(claim: Claim) -> str:
     says = told()[claim.id]
     rests = claim.binding if claim.check else f"`{claim.binding}`" if claim.binding else ""
     short = "`" + says["claim"].replace("|", r"\|") + "`"
-    columns = [f"{claim.id}, line {says['line']}", short, claim.verdict, rests, _cell(claim.corrected),
-               _cell(claim.reason)]
+    columns = [f"{claim.id}, line {says['line']}", short, claim.verdict + mark(claim), rests,
+               _cell(claim.corrected), _cell(claim.reason)]
     return f"| {' | '.join(columns)} |"
 
 

@@ -56,6 +56,7 @@ class Verdict:
 
 
 PROVED = Verdict("proved")
+UNREFUTED = Verdict("undecided", "holds at three points")
 
 
 def unit(expr: sp.Basic) -> list[sp.Symbol]:
@@ -111,7 +112,7 @@ def decide(residual: Residual, *, symbols: bool = True) -> Verdict:
             wanted = "a positive number" if strict else 0
             return Verdict("refuted", f"{sp.N(value, 6)} instead of {wanted}{_told(point)}")
     if not symbols:
-        return Verdict("undecided", "holds at three points")
+        return UNREFUTED
     return _positive(expr, residual.strict) if isinstance(residual, Positive) else _zero(expr)
 
 

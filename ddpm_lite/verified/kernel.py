@@ -62,7 +62,7 @@ def conditional(a: sp.Expr, b: sp.Expr, seen: sp.Expr) -> tuple[sp.Expr, sp.Expr
 
 def bell(x: sp.Expr, mean: sp.Expr, var: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     """N(x; mean, var) = sqrt(f / 2 pi) exp(-e / 2) as the pair e, f: a claim on densities must get both."""
-    return (x - mean) ** 2 / var, 1 / var
+    return (x - mean) ** 2 / var, sp.Integer(1) / var                   # 1 / 1 would be a float
 
 
 def log_normal(x: sp.Expr, mean: sp.Expr, var: sp.Expr) -> sp.Expr:

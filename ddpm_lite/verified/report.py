@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .audit import VERDICTS, claims, shortcomings
+from .certificates import certified, stale, stored
 from .registry import TIERS, entries
 from .trial import attempt
 
@@ -46,7 +47,7 @@ def report() -> tuple[dict[str, Any], list[str]]:
     """(the numbers, what is short)."""
     started = time.perf_counter()
     lines = trials()
-    short = [f"{line.id}: {line.fault}" for line in lines if line.fault] + list(shortcomings())
+    short = [f"{line.id}: {line.fault}" for line in lines if line.fault] + list(shortcomings()) + stale()
     tiers = Counter(line.tier for line in lines)
     verdicts = Counter(claim.verdict for claim in claims().values())
     slowest = sorted(lines, key=lambda line: -line.seconds)[:5]
@@ -54,6 +55,7 @@ def report() -> tuple[dict[str, Any], list[str]]:
         "equations": {tier: tiers[tier] for tier in TIERS},
         "mutants": {kind: sum(getattr(line, kind) for line in lines)
                     for kind in ("made", "rejected", "excused")},
+        "kernel": {"certified by Coq": sum(map(certified, entries())), "algebraic": stored()["algebraic"]},
         "claims": {verdict: verdicts[verdict] for verdict in VERDICTS},
         "slowest": {line.id: round(line.seconds, 1) for line in slowest},
         "short": short,
@@ -65,7 +67,7 @@ def report() -> tuple[dict[str, Any], list[str]]:
 def text(numbers: dict[str, Any]) -> str:
     """The report as a reader sees it."""
     rows = [f"{kind:10s} " + ", ".join(f"{count} {name}" for name, count in numbers[kind].items())
-            for kind in ("equations", "mutants", "claims")]
+            for kind in ("equations", "mutants", "kernel", "claims")]
     rows.append("slowest    " + ", ".join(f"{name} {took} s" for name, took in numbers["slowest"].items()))
     rows += [f"SHORT      {line}" for line in numbers["short"]]
     return "\n".join([*rows, f"{numbers['seconds']} s"])

@@ -70,7 +70,7 @@ def attempt(entry: Entry) -> Trial:
     steps = tuple(run(entry.check, entry.statement))
     rejected, survived, excused, same = [], [], [], 0
     barren = [slot for slot in entry.statement.slots if not mutants(entry.statement.slots[slot])]
-    for what, mutant in _mutated(entry):
+    for what, mutant in mutated(entry):
         if refuted(entry.check, mutant) is not None:
             rejected.append(what)
         elif _same(entry.statement, mutant):
@@ -96,7 +96,8 @@ def attempt(entry: Entry) -> Trial:
                  time.perf_counter() - started, fault)
 
 
-def _mutated(entry: Entry) -> Iterator[tuple[str, Statement]]:
+def mutated(entry: Entry) -> Iterator[tuple[str, Statement]]:
+    """An entry's mutants, the published slips last: what was changed, and the statement."""
     for slot, formula in entry.statement.slots.items():
         for what, changed in mutants(formula):
             yield f"{slot}: {what}", entry.statement.with_slot(slot, changed)
