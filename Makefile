@@ -4,6 +4,7 @@
 # make slides              decks, handouts and their index, in build/slides (needs npm; handouts need Chromium)
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
 # make site                the whole course as pages for a browser, decks and all, in build/site (needs npm)
+# make binder-check        what mybinder.org would make of this repository, and the course within its limits (an hour)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
@@ -14,11 +15,13 @@
 # TORCH_INDEX=https://...  where torch comes from, e.g. https://download.pytorch.org/whl/cu128
 # LAB_ARGS="--no-browser --port=8890"                 more arguments for JupyterLab
 # TEST_ARGS="-k schedule"                             more arguments for pytest
+# CHECK_ARGS="--memory 1024 notebooks/02*.ipynb"      more arguments for binder-check
 # STAGES="speed footprint"                            what `make bench` measures, and its options: --seconds 10
 
 PYTHON ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
+CHECK_ARGS ?=
 STAGES ?=
 BIN := .venv/bin
 OUT := $(CURDIR)/build
@@ -37,7 +40,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test test-browser slides solutions site bench environment equations generated pins links
+.PHONY: help lab test test-browser slides solutions site binder-check bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -83,6 +86,9 @@ solutions: environment
 site: slides
 	@$(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt -r site/requirements.txt
 	@$(BIN)/python site/build.py
+
+binder-check: environment
+	@$(BIN)/python -m binder.check $(CHECK_ARGS)
 
 bench: environment
 	@sh benchmarks/environment.sh
