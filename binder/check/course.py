@@ -55,7 +55,7 @@ def server(mb: int) -> Iterator[Server]:
     group.pid = process.pid
     try:
         url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(f"{url}/api"), 60, f"no server ({BUILD / 'server.log'})")
+        until(lambda: answers(f"{url}/api"), 300, f"no server ({BUILD / 'server.log'})")
         yield Server(url, token, group, born)
     finally:
         group.close()

@@ -33,7 +33,7 @@ class Kernel:
         self.session = call(self.url, self.headers, "post", "/api/sessions", wanted)
         address = f"{self.url}/api/kernels/{self.session['kernel']['id']}/channels"
         self.socket = websocket.create_connection(
-            address.replace("http", "ws", 1), header=self.headers, timeout=60, suppress_origin=True)
+            address.replace("http", "ws", 1), header=self.headers, timeout=300, suppress_origin=True)
         self.socket.settimeout(WAIT)
 
     def run(self, code: str, timeout: float = 300) -> Reply:
@@ -87,6 +87,6 @@ class Kernel:
 
 def call(url: str, headers: dict[str, str], method: str, path: str, data: Any = None) -> Any:
     """What a REST call brings; raises requests.HTTPError if it is refused."""
-    done = requests.request(method, url + path, headers=headers, json=data, timeout=60)
+    done = requests.request(method, url + path, headers=headers, json=data, timeout=300)
     done.raise_for_status()
     return done.json() if done.content else None
