@@ -5,6 +5,7 @@
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
 # make site                the whole course as pages for a browser, decks and all, in build/site (needs npm)
 # make binder-check        what mybinder.org would make of this repository, and the course within its limits (an hour)
+# make class-check STUDENTS=10      a class on one server, on loopback: seconds, memory, isolation (as root; needs npm)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make generated           write again what is made from other files: environment.yml, docs/audit.md, parts of README.md
@@ -22,6 +23,7 @@ PYTHON ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
 CHECK_ARGS ?=
+STUDENTS ?= 10
 STAGES ?=
 BIN := .venv/bin
 OUT := $(CURDIR)/build
@@ -40,7 +42,7 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test test-browser slides solutions site binder-check bench environment equations generated pins links
+.PHONY: help lab test test-browser slides solutions site binder-check class-check bench environment equations generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -89,6 +91,9 @@ site: slides
 
 binder-check: environment
 	@$(BIN)/python -m binder.check $(CHECK_ARGS)
+
+class-check: environment
+	@$(BIN)/python -m binder.hub --students $(STUDENTS)
 
 bench: environment
 	@sh benchmarks/environment.sh

@@ -30,7 +30,7 @@ def container(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("own", ["/", "/user.slice/unseen"])              # in a container its group is the root
+@pytest.mark.parametrize("own", ["/", "/user.slice/unseen"])            # a container's group is its root
 def test_what_is_left_of_a_containers_limit(container, version, own):
     container(version, 1024, 700, 50, own)
     assert memory.left() == 1024 - 700 + 50                             # cached files give way

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -167,6 +168,9 @@ def test_links_are_made_from_the_address(copy):
         text = (copy / "README.md").read_text()
         assert text.count(f"git clone {url}\ncd ddpm-course\n") == 1
         assert text.count("https://mybinder.org/v2/gh/someone/ddpm-course/HEAD?") == 1
+        [pull] = re.findall(r"`https://YOUR-HUB/hub/user-redirect/git-pull[?](.*)`", text)
+        assert parse_qs(pull) == {"repo": [url],
+                                  "urlpath": ["lab/tree/ddpm-course/notebooks/00_start_here.ipynb"]}
     assert python(copy / ".ci/generate.py", "--check").returncode == 0
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -89,7 +90,7 @@ def make(name: str, mb: int) -> Path | None:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, kinds, own = line.split(":", 2)
         root, limit = VERSIONS.get(kinds, ("", ""))
-        folder = Path("/sys/fs/cgroup", root, own.lstrip("/"), f"{name}-{os.getpid()}")
+        folder = Path("/sys/fs/cgroup", root, own.lstrip("/"), f"{name}-{uuid.uuid4().hex[:8]}")
         if limit and (folder.parent / limit).exists():
             with suppress(OSError):
                 folder.mkdir()
