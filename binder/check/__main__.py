@@ -43,9 +43,11 @@ def sized() -> list[str]:
 
 
 def shown(mb: int) -> list[str]:
-    seconds = course.first_picture(mb)
-    say("first picture", f"{seconds:.1f} s after the server's start, one core, {mb} MB (goal {PICTURE} s)")
-    return [f"the first picture took {seconds:.0f} s, the goal is {PICTURE}"] if seconds > 3 * PICTURE else []
+    seconds, worked = course.first_picture(mb)
+    say("first picture", f"{seconds:.1f} s after the server's start, {worked:.1f} s of the processor's work "
+                         f"(goal {PICTURE} s)")
+    late = f"the processor worked {worked:.0f} s for the first picture, the goal is {PICTURE}"
+    return [late] if worked > 2 * PICTURE else []
 
 
 def limited(paths: list[Path], mb: int) -> list[str]:
