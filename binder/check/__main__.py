@@ -3,6 +3,7 @@
 1. repo2docker's own build pack reads the repository: is the Dockerfile what we expect, is nothing ignored?
 2. The Dockerfile's steps in a clean virtual environment: do the pins install, how large is the image?
 3. The course in it, with one core, no network and 1 GB of memory, then 2 GB: does every notebook finish?
+4. The training with less than it would take: does it say so, and go on smaller?
 """
 import argparse
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from binder.check import ROOT, course, dockerfile, image
 
 GB, OURS, PICTURE = 2.5, 1.5, 10                  # goals: image unpacked, what of it is ours; seconds
+SHORT = 480                                       # MB: too little for notebook 08 as it stands
 
 
 def main() -> int:
@@ -29,6 +31,7 @@ def main() -> int:
         paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
         for mb in options.memory:
             faults += limited(paths, mb)
+        faults += short()
     for fault in faults:
         print(f"binder-check: {fault}", file=sys.stderr)
     return int(bool(faults))
@@ -58,6 +61,13 @@ def limited(paths: list[Path], mb: int) -> list[str]:
     print(f"\nThe course with {mb} MB, one core, no network; the limit is a {runs[0].kind}.\n")
     print("\n".join(course.table(runs)), end="\n\n", flush=True)
     return [f"{one.name} with {mb} MB: {one.fault}" for one in runs if one.fault]
+
+
+def short() -> list[str]:
+    one = course.run(ROOT / "notebooks/08_training.ipynb", SHORT)
+    say(f"{one.name}, {SHORT} MB", one.fault or one.said or "it finished and said nothing")
+    fault = one.fault or ("" if one.said else "it doesn't say that memory is short")
+    return [f"{one.name} with {SHORT} MB: {fault}"] if fault else []
 
 
 def say(what: str, result: str) -> None:

@@ -17,11 +17,12 @@ from binder.check.group import Group, until
 from binder.check.kernel import Died, Kernel
 
 FIRST = "notebooks/00_start_here.ipynb"
+SHORT = "Memory is short"                                               # how a notebook begins to say so
 NOWHERE = "http://127.0.0.1:9"                                          # a proxy that nobody answers for
 
 
 class Run(NamedTuple):
-    """A notebook: seconds, most MB of its kernel and of the whole group, what failed, the kind of limit."""
+    """A notebook: seconds, most MB of its kernel and of the whole group, what failed, its limit, its word."""
 
     name: str
     seconds: float
@@ -29,6 +30,7 @@ class Run(NamedTuple):
     group: float
     fault: str
     kind: str
+    said: str
 
 
 class Server(NamedTuple):
@@ -90,7 +92,7 @@ def first_picture(mb: int) -> tuple[float, float]:
 
 def run(path: Path, mb: int) -> Run:
     """Executes a notebook from top to bottom, as "run all" does."""
-    name, fault, top = path.stem, "", 0.0
+    name, fault, said, top = path.stem, "", "", 0.0
     with server(mb) as one:
         kernel, started = Kernel(one.url, one.token, f"notebooks/{path.name}"), time.monotonic()
         for number, code in enumerate(cells(path)):
@@ -101,12 +103,10 @@ def run(path: Path, mb: int) -> Run:
                 fault = f"code cell {number}: {error}"
             if fault:
                 break
-            for line in reply.text.splitlines():
-                if line.startswith("Memory is short"):
-                    print(f"{name}, code cell {number}: {line}", flush=True)
+            said = said or next((line for line in reply.text.splitlines() if line.startswith(SHORT)), "")
             top = max(top, largest(one.group))
         fault = fault or "the limit ended a process" * bool(one.group.ended())
-        return Run(name, time.monotonic() - started, top, one.group.peak, fault, one.group.kind)
+        return Run(name, time.monotonic() - started, top, one.group.peak, fault, one.group.kind, said)
 
 
 def largest(group: Group) -> float:
