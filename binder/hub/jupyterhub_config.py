@@ -34,7 +34,8 @@ c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": runtime, "OMP_NUM_THREADS": "1"}
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
 
-# What nobody uses goes: kernels after 20 minutes (saved files stay), servers after an hour.
+# What nobody uses goes: kernels after 20 minutes (saved files stay), servers after an hour. This culler takes
+# the place of The Littlest JupyterHub's own.
 c.Spawner.args += ["--MappingKernelManager.cull_idle_timeout=1200",
                    "--MappingKernelManager.cull_interval=120"]
 c.JupyterHub.load_roles = [{
