@@ -70,8 +70,8 @@ def test_afford_says_what_is_smaller_and_why(container, capsys):
 
 def test_a_batch_is_taken_in_parts(container, capsys):
     container(1, 1024, 874, 0)                                          # 150 left, 50 above the reserve
-    assert memory.parts(64, 48) == 1 and capsys.readouterr().out == ""
-    assert memory.parts(64, 150) == 4
+    assert memory.parts(64) == 1 and capsys.readouterr().out == ""
+    assert memory.parts(64, 2.4) == 4
     assert "each batch of 64 is taken in 4 parts" in capsys.readouterr().out
     assert memory.parts(3, 10_000) == 2
 

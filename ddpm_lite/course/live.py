@@ -27,7 +27,6 @@ from .widgets import bundle, heard_while_busy
 STATIC = ("A training starts here. With a kernel you see a bar, the loss, a growing picture and a Stop "
           "button. A cell below shows where it ended.")
 CURVE = "The loss against the step, both axes logarithmic."
-EXAMPLE_MB = 0.75                                               # that an example of a batch of digits needs
 BAR = 0.5                                                       # seconds between two drawings of the bar
 _current: Run | None = None
 
@@ -63,8 +62,7 @@ def train(
     if _current is not None and _current.running:
         raise Busy("A training is still running: press Stop or run.wait() for it, then run this cell again.")
     if getattr(trainer.config, "accumulate", 0) == 1:
-        batch = trainer.config.batch
-        trainer.config = replace(trainer.config, accumulate=memory.parts(batch, EXAMPLE_MB * batch))
+        trainer.config = replace(trainer.config, accumulate=memory.parts(trainer.config.batch))
     _current = Run(trainer, draw, alt, every, floor, held_out)
     return _current
 

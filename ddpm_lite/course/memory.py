@@ -55,10 +55,10 @@ def afford(count: int, mb: float, what: str = "examples") -> int:
     return fits
 
 
-def parts(batch: int, mb: float) -> int:
-    """In how many parts to take a batch that needs `mb` MB at once; says so if it's more than one."""
+def parts(batch: int, mb: float = 0.75) -> int:
+    """In how many parts to take a batch of `mb` MB an example (0.75: digits); says so if they are many."""
     room, count = left() - RESERVE, 1
-    while mb / count > room and 2 * count <= min(batch, 16):
+    while mb * batch / count > room and 2 * count <= min(batch, 16):
         count *= 2
     if count > 1:
         print(f"Memory is short, {room + RESERVE:.0f} MB are left: each batch of {batch} is taken in {count} "
