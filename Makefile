@@ -4,6 +4,8 @@
 # make slides              decks, handouts and their index, in build/slides (needs npm; handouts need Chromium)
 # make solutions           notebooks with every exercise solved, for lecturers, in build/solutions
 # make site                the whole course as pages for a browser, decks and all, in build/site (needs npm)
+# make binder-check        what mybinder.org would make of this repository, and the course within its limits (an hour)
+# make class-check STUDENTS=10      a class on one server, on loopback: seconds, memory, isolation (as root; needs npm)
 # make bench               measure speed, quality and memory beside those of other libraries (an hour)
 # make equations           write the registered equations into the notebooks
 # make certify             have the Coq kernel prove the algebra again, and keep its certificate (needs coqc)
@@ -15,11 +17,14 @@
 # TORCH_INDEX=https://...  where torch comes from, e.g. https://download.pytorch.org/whl/cu128
 # LAB_ARGS="--no-browser --port=8890"                 more arguments for JupyterLab
 # TEST_ARGS="-k schedule"                             more arguments for pytest
+# CHECK_ARGS="--memory 1024 notebooks/02*.ipynb"      more arguments for binder-check
 # STAGES="speed footprint"                            what `make bench` measures, and its options: --seconds 10
 
 PYTHON ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
+CHECK_ARGS ?=
+STUDENTS ?= 10
 STAGES ?=
 CERTIFY_ARGS ?=
 BIN := .venv/bin
@@ -39,7 +44,8 @@ export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.
 unexport PYTHONPATH PYTHONHOME MPLBACKEND
 
-.PHONY: help lab test test-browser slides solutions site bench environment equations certify generated pins links
+.PHONY: help lab test test-browser slides solutions site binder-check class-check bench environment equations certify \
+	generated pins links
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -85,6 +91,12 @@ solutions: environment
 site: slides
 	@$(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt -r site/requirements.txt
 	@$(BIN)/python site/build.py
+
+binder-check: environment
+	@$(BIN)/python -m binder.check $(CHECK_ARGS)
+
+class-check: environment
+	@$(BIN)/python -m binder.hub --students $(STUDENTS)
 
 bench: environment
 	@sh benchmarks/environment.sh

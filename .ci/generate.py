@@ -15,6 +15,7 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from urllib.parse import quote
 
 import teaching
 from packaging.requirements import Requirement
@@ -80,10 +81,14 @@ def links() -> str:
     name = url.removeprefix("https://github.com/")
     binder = f"https://mybinder.org/v2/gh/{name}/HEAD?urlpath=lab/tree/{START}"
     colab = f"https://colab.research.google.com/github/{name}/blob/HEAD/{START}"
+    opened = quote(f"lab/tree/{name.split('/')[1]}/{START}", safe="")
+    pull = f"https://YOUR-HUB/hub/user-redirect/git-pull?repo={quote(url, safe='')}&urlpath={opened}"
     return (f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n"
             f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n\n"
             "On Binder the first notebook opens by itself. In Colab, first run this in a cell:\n"
-            f"`%pip install 'ddpm-lite[course] @ git+{url}'`\n")
+            f"`%pip install 'ddpm-lite[course] @ git+{url}'`\n\n"
+            "On a JupyterHub with nbgitpuller, this link (put in your hub's address) brings the course:\n"
+            f"`{pull}`\n")
 
 
 def clone() -> str:

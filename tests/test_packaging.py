@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def test_binder_opens_the_first_notebook():
     assert "jupyter lab workspaces import binder/workspace.json" in (ROOT / "binder/postBuild").read_text()
 
 
-@pytest.mark.parametrize("script", ["binder/postBuild", ".ci/run", ".ci/environment.sh"])
+@pytest.mark.parametrize("script", ["binder/postBuild", "binder/start", ".ci/run", ".ci/environment.sh"])
 def test_scripts_are_executable_and_parse(script):
     assert (ROOT / script).stat().st_mode & 0o111
     subprocess.run(["bash" if script != ".ci/environment.sh" else "sh", "-n", ROOT / script], check=True)
@@ -84,9 +85,9 @@ def test_generated_files_are_up_to_date():
 # --- README.md
 
 def test_readme_commands_exist():
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    named = set(re.findall(r"\bmake (\w+)", "\n".join(blocks + re.findall(r"`([^`\n]+)`", README))))
+    named = set(re.findall(r"\bmake ([\w-]+)", "\n".join(blocks + re.findall(r"`([^`\n]+)`", README))))
     assert {"lab", "test", "generated"} <= named <= targets
 
 
@@ -167,6 +168,9 @@ def test_links_are_made_from_the_address(copy):
         text = (copy / "README.md").read_text()
         assert text.count(f"git clone {url}\ncd ddpm-course\n") == 1
         assert text.count("https://mybinder.org/v2/gh/someone/ddpm-course/HEAD?") == 1
+        [pull] = re.findall(r"`https://YOUR-HUB/hub/user-redirect/git-pull[?](.*)`", text)
+        assert parse_qs(pull) == {"repo": [url],
+                                  "urlpath": ["lab/tree/ddpm-course/notebooks/00_start_here.ipynb"]}
     assert python(copy / ".ci/generate.py", "--check").returncode == 0
 
 

@@ -216,7 +216,7 @@ def test_the_timetables_add_up_and_name_what_is_there():
     assert timetable_faults(OVERVIEW) == []
     assert re.findall(r": (\d+) minutes$", OVERVIEW, re.M) == ["90"] * 8 + ["480", "120", "20"]
     assert len(ROW.findall(OVERVIEW)) > 80 and len(re.findall(r"^\| S\d", OVERVIEW, re.M)) == 7
-    assert {path.name for path in KIT.iterdir()} == {"README.md", "quiz.md", "quiz.gift"} | {
+    assert {path.name for path in KIT.iterdir()} == {"README.md", "hub.md", "quiz.md", "quiz.gift"} | {
         f"{one.path.stem}.md" for one in BOOKS.values()}
     assert all(f"({one.path.stem}.md)" in OVERVIEW for one in BOOKS.values())
     assert all(timetable_faults(page) == [] for page in PAGES.values())         # their links

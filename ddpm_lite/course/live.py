@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as W
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from . import memory
 from .plots import loss_curve, picture
 from .widgets import bundle, heard_while_busy
 
@@ -54,11 +56,13 @@ def train(
 
     `draw(net)` draws with the averaged net, between two steps, about every `every` seconds; `alt` is that
     picture's text. `floor`: the loss that no network can beat, a line in the curve. `held_out(net)`: the loss
-    on images that aren't trained on, measured at each picture.
+    on images that aren't trained on, measured at each picture. A batch is taken in parts if memory is short.
     """
     global _current
     if _current is not None and _current.running:
         raise Busy("A training is still running: press Stop or run.wait() for it, then run this cell again.")
+    if getattr(trainer.config, "accumulate", 0) == 1:
+        trainer.config = replace(trainer.config, accumulate=memory.parts(trainer.config.batch))
     _current = Run(trainer, draw, alt, every, floor, held_out)
     return _current
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from .. import no_torch
 from .store import IGNORED, RUNS_IN, WIDGET_VIEW, read
 
 SLIDES = {"slide", "subslide", "fragment", "skip", "notes"}
@@ -157,16 +158,6 @@ def comparison(notebook: Any) -> int | None:
 def loads_torch(source: str) -> str | None:
     """The first import in it that loads torch."""
     try:
-        tree = ast.parse(source)
+        return no_torch.loads_torch(ast.parse(source))
     except SyntaxError:
         return None
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            top, _, rest = name.partition(".")
-            light = top == "ddpm_lite" and rest.partition(".")[0] in ("bundled", "course", "verified")
-            if top in ("torch", "ddpm_lite") and not light:
-                return name
-    return None
