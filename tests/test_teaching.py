@@ -17,7 +17,7 @@ BOOKS = {one.number: one for one in teaching.notebooks()}
 PAGES = {number: (KIT / f"{one.path.stem}.md").read_text(encoding="utf-8") for number, one in BOOKS.items()}
 OVERVIEW = (KIT / "README.md").read_text(encoding="utf-8")
 TEXTS = {number: one.path.read_text(encoding="utf-8") for number, one in BOOKS.items()}
-VERDICTS = dict(re.findall(r"^\| (S\d\.\w+), .*? \| (correct|correct-up-to|wrong|not-checkable) \| ",
+VERDICTS = dict(re.findall(r"^\| (S\d\.\w+), .*? \| (correct|correct-up-to|wrong|not-checkable)(?: ⊢)? \| ",
                            (ROOT / "docs/audit.md").read_text(encoding="utf-8"), re.M))
 EQUATIONS = {number for text in TEXTS.values() for number in re.findall(r"\\\\tag\{(\d+\.\d+)[ }]", text)}
 TASKS = {number: [name for *_, name in teaching.tasks(one) if name] for number, one in BOOKS.items()}
