@@ -82,12 +82,17 @@ def first_picture(mb: int) -> tuple[float, float]:
     Other work on the same core makes the first number much larger, and the second less.
     """
     with server(mb) as one:
-        kernel = Kernel(one.url, one.token, FIRST)
-        for code in cells(image.HOME / FIRST):
-            if "<img" in kernel.run(code).html:
-                worked = sum(sum(process.cpu_times()) for process in one.group.processes())
-                return time.monotonic() - one.born, worked
-    raise RuntimeError(f"{FIRST} shows no picture")
+        run_to_picture(Kernel(one.url, one.token, FIRST), FIRST)
+        worked = sum(sum(process.cpu_times()) for process in one.group.processes())
+        return time.monotonic() - one.born, worked
+
+
+def run_to_picture(kernel: Kernel, name: str) -> None:
+    """Runs a notebook's cells until one shows a picture; RuntimeError if none does."""
+    for code in cells(image.HOME / name):
+        if "<img" in kernel.run(code).html:
+            return
+    raise RuntimeError(f"{name} shows no picture")
 
 
 def run(path: Path, mb: int) -> Run:

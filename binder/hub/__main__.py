@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import psutil
 
-from binder.check import course, image
+from binder.check import course
 from binder.check.group import make, share
 from binder.check.kernel import Kernel
 from binder.hub import isolation, server
@@ -79,10 +79,8 @@ def visit(hub: server.Hub, name: str, notebook: str) -> Opened:
     token = hub.open(name)
     ready = time.monotonic() - began
     kernel = Kernel(f"{hub.url}/user/{name}", token, path)
-    for code in course.cells(image.HOME / path):
-        if "<img" in kernel.run(code).html:
-            return Opened(token, kernel, ready, time.monotonic() - began)
-    raise RuntimeError(f"{path} shows no picture")
+    course.run_to_picture(kernel, path)
+    return Opened(token, kernel, ready, time.monotonic() - began)
 
 
 def held(name: str, kernels: bool = False) -> float:

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from .. import atomic
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 all is well, 1 something is short, 2 bad arguments."""
@@ -125,7 +127,7 @@ def _certify(options: argparse.Namespace) -> int:
         else:
             print(f"{path.name} says otherwise; run make certify", file=sys.stderr)
         return not same
-    path.write_text(text, encoding="utf-8")
+    atomic.write(path, [text.encode()])
     return 0
 
 
