@@ -19,17 +19,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m binder.check", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, help="files; all of notebooks/ if left out")
-    parser.add_argument("--memory", type=int, nargs="+", default=[1024, 2048], help="MB")
+    parser.add_argument("--memory", type=int, action="append", metavar="MB",
+                        help="a limit, once for each; 1024 and 2048 if left out")
     parser.add_argument("--dockerfile", action="store_true", help="the first step alone")
     options = parser.parse_args()
+    sizes = options.memory or [1024, 2048]
     faults = dockerfile.faults(dockerfile.text())
     expected = ", ".join(dockerfile.EXPECTED)
     say("Dockerfile", "; ".join(faults) or f"as expected: {expected}; nothing is ignored")
     if not options.dockerfile:
         image.make()
-        faults += [*sized(), *shown(min(options.memory))]
+        faults += [*sized(), *shown(min(sizes))]
         paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-        for mb in options.memory:
+        for mb in sizes:
             faults += limited(paths, mb)
         faults += short()
     for fault in faults:

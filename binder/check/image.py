@@ -10,7 +10,7 @@ import yaml
 
 from binder.check import BUILD, ROOT
 
-# Not here to be measured: Ubuntu with compilers, and repo2docker's conda with a JupyterLab of its own.
+# Not here to be measured: Ubuntu with compilers, and repo2docker's conda with Python and JupyterLab.
 BASE = {"buildpack-deps:24.04": 0.75, "repo2docker's conda": 0.65}      # GB, unpacked, assumed
 PYTHON, VENV, HOME, READY = (BUILD / name for name in ("python", "venv", "home", "ready"))
 
@@ -81,5 +81,4 @@ def gigabytes(folder: Path) -> float:
 
 def sizes() -> dict[str, float]:
     """GB, unpacked: what is assumed of the base, what was measured of ours."""
-    ours = gigabytes(VENV) + gigabytes(PYTHON)
-    return BASE | {"the course's environment": ours, "the repository": gigabytes(HOME)}
+    return BASE | {"the course's environment": gigabytes(VENV), "the repository": gigabytes(HOME)}

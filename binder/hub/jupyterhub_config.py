@@ -29,6 +29,9 @@ def runtime(spawner):
 # machine could subscribe to what a kernel prints.
 c.Spawner.args = ["--KernelManager.transport=ipc"]
 c.Spawner.environment = {"JUPYTER_RUNTIME_DIR": runtime, "OMP_NUM_THREADS": "1"}
+# What is freed goes back to the machine at once, and threads keep no stores of their own (mallopt(3), bytes).
+c.Spawner.environment |= {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000",
+                          "MALLOC_TRIM_THRESHOLD_": "1000000"}
 
 # A restart of the hub ends nobody's work: servers and proxy go on, and the hub finds them again.
 c.JupyterHub.cleanup_servers = False

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .cases import Case, cases
+from .cases import MUTANTS, Case, cases
 from .coqc import HOW, INDUCTIONS, REALS, Kernel, assumptions, found, theorems_in
 
 
@@ -104,8 +104,9 @@ class Summary:
         rows += _grouped(one for one in inside if one.verdict == "not expressible")
         outside = [one for one in self.results if not one.algebraic]
         rows += [f"not algebraic    {len(outside)} further statements"] + _grouped(outside)
-        rows.append(f"mutants          {sum(one.refused for one in good)} refused, at least "
-                    f"{min((one.refused for one in good), default=0)} for each statement")
+        fewer = sum(one.refused < MUTANTS for one in good)
+        refused = sum(one.refused for one in good)
+        rows.append(f"mutants          {refused} refused: {MUTANTS} of each statement, fewer of {fewer}")
         refuted = [one for one in self.audit if one.verdict == "certified"]
         rows.append(f"sources          {len(refuted)} of {len(self.audit)} wrong printed equations refused, "
                     "their corrections certified")

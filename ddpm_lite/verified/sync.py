@@ -23,8 +23,6 @@ from .certificates import badge
 from .registry import Entry, entries, entry
 from .statements import flat, form
 
-# True, and `make equations` after it: blocks show what the Coq kernel accepted.
-KERNEL_BADGES = False
 BLOCK = re.compile(r"<!-- eq: ([\w-]+) -->\n(.*?)<!-- /eq -->", re.S)
 MARKER = re.compile(r"<!-- /?eq\b.*?-->")
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.M | re.S)
@@ -48,7 +46,7 @@ PLAIN = re.compile(rf"{LETTER}(?:,{LETTER})*(?:{REL}(?:{LETTER}))*(?:{REL}{SEVER
 
 def block(one: Entry, number: str) -> str:
     """The text of a synchronised block. In a tag MathJax takes no commands, so the tick is a letter."""
-    marks = one.tick + (badge(one.id) if KERNEL_BADGES else "")
+    marks = one.tick + badge(one.id)
     tick = f" {marks}" if marks else ""
     return f"<!-- eq: {one.id} -->\n$$\n{one.statement.latex}\n\\tag{{{number}{tick}}}\n$$\n<!-- /eq -->"
 
