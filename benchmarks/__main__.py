@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks import record, table
 from benchmarks.labels import PEERS
 
-STAGES = ("footprint", "speed", "quality", "sampling")
+STAGES = ("footprint", "speed", "quality", "sampling", "choices")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help=f"{', '.join(STAGES)} (default: all), or table: print what was measured before")
     parser.add_argument("--seconds", type=float, default=60, help="budget of a training (quality, sampling)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings per network (quality)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (speed)")
-    parser.add_argument("--samples", type=int, default=1000, help="digits per set (quality, sampling)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (speed, choices)")
+    parser.add_argument("--samples", type=int, default=1000, help="digits per set (all but speed)")
     parser.add_argument("--write", action="store_true", help="with table: into benchmarks/README.md")
     args = parser.parse_args(argv)
     stages = args.stages or STAGES
@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"expected {', '.join(STAGES)} or table, got {wrong[0]}")
     options = {"footprint": {}, "speed": {"rounds": args.rounds},
                "quality": {"seconds": args.seconds, "seeds": args.seeds, "n": args.samples},
-               "sampling": {"seconds": args.seconds, "n": args.samples}}
+               "sampling": {"seconds": args.seconds, "n": args.samples},
+               "choices": {"rounds": args.rounds, "n": args.samples}}
     if stages != ["table"] and any(record.installed(peer) is None for peer in PEERS):
         print("benchmarks: the peers aren't installed here: run `make bench`", file=sys.stderr)
         return 1

@@ -86,7 +86,7 @@ def run(seconds: float = 60, seeds: int = 3, n: int = Evaluate.n, draws: int = 3
         make, count, known, chosen = makes[name], steps[label], "ours" if name == label else "own", {}
         if name == label and name != OURS:                              # a peer in our trainer: search
             rate, decay = search(name, make, count, n // 2)
-            known, recipe = tuned(rate), recipes.ours(rate, DECAYS)
+            known, recipe = tuned(rate), recipes.ours(DECAYS, rate=rate)
             chosen = {"rate": rate, "ema": float(decay)}
         scores = []
         for seed in range(seeds):
@@ -106,7 +106,7 @@ def search(name: str, make: Make, steps: int, n: int) -> tuple[float, str]:
     """The rate and the average with the smallest distance, for seed 0."""
     tried = {}
     for rate in RATES:
-        recipe = recipes.ours(rate, DECAYS)
+        recipe = recipes.ours(DECAYS, rate=rate)
         for average, net in network(name, make, tuned(rate), recipe, steps, 0).items():
             tried[rate, average] = score(net, recipe, n, 1)[0]["ratio"]
     return min(tried, key=lambda choice: tried[choice])

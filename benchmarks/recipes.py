@@ -29,10 +29,9 @@ class Recipe(NamedTuple):
     batch: int
 
 
-def ours(rate: float | None = None, decays: tuple[float, ...] = ()) -> Recipe:
-    """Our trainer with its defaults; peers may ask for another rate, and for several averages at once."""
-    base = dl.TrainConfig(device="cpu", log_every=1)
-    base = base if rate is None else replace(base, rate=rate)
+def ours(decays: tuple[float, ...] = (), schedule: str = Train.schedule, **settings: Any) -> Recipe:
+    """Our trainer with its defaults but for these settings; peers may ask for several averages at once."""
+    base = dl.TrainConfig(device="cpu", log_every=1, **settings)
 
     def train(net: nn.Module, data: Tensor, steps: int, seed: int) -> Iterator[Averages | None]:
         trainer = dl.Trainer(net, sched(), data, replace(base, steps=steps, seed=seed))
@@ -44,7 +43,7 @@ def ours(rate: float | None = None, decays: tuple[float, ...] = ()) -> Recipe:
         yield {name: average.module for name, average in others.items()} or {str(base.ema): trainer.ema}
 
     def sched() -> dl.Schedule:
-        return dl.SCHEDULES[Train.schedule](T=Train.T)
+        return dl.SCHEDULES[schedule](T=Train.T)
 
     return Recipe(train, sched, base.target, base.batch)
 

@@ -89,10 +89,24 @@ def footprint(found: Results) -> str:
                    [(name, *(f"{use[t]:.0f} MB" for t in trainings)) for name, use in memory.items()]))
 
 
+def choices(found: Results) -> str:
+    expected, shapes = found["expected"], list(found["step"])
+    steps = [(what, why, *(f"{found['step'][shape][what]:.2f}" if what in found["step"][shape] else ""
+                           for shape in shapes)) for what, why in expected["step"].items()]
+    learned = [(what, expected["learned"][what], " ".join(f"{loss:.4f}" for loss in at["loss"]),
+                " ".join(f"{far:.2f}" for far in at["distance"])) for what, at in found["learned"].items()]
+    said = (f"After {found['steps']} steps of {found['batch']} digits, for each training seed: the loss held "
+            "out (another schedule's is another loss), and the distance over that of real images.")
+    return (f"Time of a training step at batch {found['batch']}, over ours.\n\n"
+            + rows(("instead", "expected", *shapes), steps) + f"\n{said}\n\n"
+            + rows(("instead", "expected", "loss", "distance"), learned))
+
+
 STAGES = {"quality": ("Quality at equal seconds, digits", quality),
           "speed": ("Speed at equal parameters", speed),
           "sampling": ("Quality against sampling steps, digits", sampling),
-          "footprint": ("Footprint", footprint)}
+          "footprint": ("Footprint", footprint),
+          "choices": ("Choices, one changed at a time", choices)}
 
 
 def readme(results: Results) -> str:

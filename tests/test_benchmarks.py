@@ -11,7 +11,20 @@ from torch import nn
 
 import ddpm_lite as dl
 from benchmarks import __main__ as command
-from benchmarks import cache, footprint, goals, nets, quality, recipes, record, sampling, speed, table, timing
+from benchmarks import (
+    cache,
+    choices,
+    footprint,
+    goals,
+    nets,
+    quality,
+    recipes,
+    record,
+    sampling,
+    speed,
+    table,
+    timing,
+)
 from benchmarks.labels import OURS
 from ddpm_lite.data import digits
 
@@ -84,6 +97,36 @@ def test_a_peer_is_told_times_from_0():
     assert out.flatten().tolist() == [0, 1, 999]
 
 
+# --- choices
+
+@pytest.mark.parametrize("what", choices.STEPS.keys() - {"compiled (torch.compile)"})
+def test_a_step_made_otherwise_still_learns(what):
+    """All but the compiled one, which takes a minute to make."""
+    step = choices.job(what, (1, 16, 16))
+    step()
+    threads = torch.get_num_threads()
+    step()
+    assert torch.get_num_threads() == threads
+
+
+def test_choices_are_what_they_say():
+    every, none = (choices.network(what, SHAPE) for what in ("attention at full size, too", "no attention"))
+    count = [sum(isinstance(part, choices.Attention) for part in net.modules()) for net in (every, none)]
+    assert count == [3, 0]
+    assert choices.Patched((1, 28, 28)).net.config.channels == 4
+    x = torch.randn(2, 1, 16, 16)
+    assert choices.Patched((1, 16, 16))(x, torch.tensor([1, 2])).shape == x.shape
+    assert choices.recipe("linear schedule").sched().beta.sum() != choices.recipe(OURS).sched().beta.sum()
+
+
+def test_times_drawn_one_by_one_and_averages_change_what_is_learned(monkeypatch):
+    monkeypatch.setattr(choices.quality, "score", lambda *args: [{"ratio": 1.0}])
+    names = (OURS, "times drawn one by one", "no average (EMA 0)", "no attention")
+    losses = {what: choices.learned(what, 3, 1, 8)["loss"] for what in names}
+    assert len({loss for [loss] in losses.values()}) == len(names)
+    assert choices.learned(OURS, 3, 1, 8)["loss"] == losses[OURS]
+
+
 # --- stages
 
 def test_speed_measures_ours():
@@ -130,10 +173,10 @@ def test_sampling_compares_our_samplers_on_the_network_of_quality(short, monkeyp
 
 def test_several_averages_of_one_training(short):
     """Each is what a training of its own with that decay gives, and as the trainer keeps it."""
-    tried = recipes.ours(1e-3, (0.1, dl.TrainConfig().ema))
+    tried = recipes.ours((0.1, dl.TrainConfig().ema), rate=1e-3)
     make = partial(dl.UNet, TINY)
     averages = recipes.trained(make, tried, digits()[:200], 12, 3, "averages")
-    [alone] = recipes.trained(make, recipes.ours(1e-3), digits()[:200], 12, 3, "alone").values()
+    [alone] = recipes.trained(make, recipes.ours(rate=1e-3), digits()[:200], 12, 3, "alone").values()
     assert list(averages) == ["0.1", str(dl.TrainConfig().ema)]
     for name, v in alone.state_dict().items():
         torch.testing.assert_close(averages[str(dl.TrainConfig().ema)].state_dict()[name], v, rtol=0, atol=0)
@@ -173,6 +216,10 @@ def small() -> dict:
         "sampling": {"longest": 1000, "samples": 10, "draws": 1, "ratios": {
             "ancestral": {"10": 9.0, "20": 6.0, "1000": 3.0}, "dpm_solver": {"10": 3.9, "20": 3.2},
             "diffusers DDIM": {"10": 1.0}}},
+        "choices": {"batch": 4, "steps": 7, "samples": 10, "expected": {
+                        "step": {"one thread": "slower", "patches": "faster"}, "learned": {OURS: ""}},
+                    "step": {"1x8x8": {"one thread": 1.5}, "1x28x28": {"one thread": 1.25, "patches": 0.5}},
+                    "learned": {OURS: {"loss": [0.125, 0.25], "distance": [2.0, 3.0]}}},
         "footprint": {"import_torch_s": 1.0,
                       "import_added_s": {OURS: 0.01, f"{OURS}, every public name": 0.3},
                       "memory_mb": {OURS: {"digits, batch 64": 400.0, "3x32x32, batch 64": 1100.0}}}}
@@ -196,7 +243,7 @@ def test_table_says_what_was_measured():
     assert "| at least 70% | 65%          | **not met** |" in text
     assert "| at most 2.50 | 2.00         | met         |" in text and "not measured" in text
     assert "2026-01-02; a processor, 2 cores, 2 threads; torch 2.0." in text
-    assert text.count("### ") == 5 and "rate 0.001, EMA 0.99" in text
+    assert text.count("### ") == 6 and "| 1.50  | 1.25" in text and "rate 0.001, EMA 0.99" in text
     assert all(line.count("|") == text.splitlines()[2].count("|")       # whole tables
                for line in text.splitlines()[2:5])
     assert table.table({}).count("### ") == 1                           # goals only, nothing measured

@@ -24,8 +24,8 @@ Made by `make generated` from `ddpm_lite/verified/audit/`; not edited by hand.
   prose contradicts a proved fact.
 - **not-checkable**: no mathematics that a machine could judge.
 
-- **⊢** beside a verdict: the Coq kernel, a second referee, has proved the equation it rests on; beside
-  **wrong**, it has refused the printed form and proved the corrected one.
+- **⊢** beside a verdict: the Coq kernel, a second referee, has accepted a proof of the equation it rests on;
+  beside **wrong**, of the corrected one, and that proof breaks on the printed form.
 
 "It says" is the claim in short, in plain notation, with its line in the document's transcription. A name in
 `code` under "rests on" is a registered equation: `python -m ddpm_lite.verified show NAME` proves it.
