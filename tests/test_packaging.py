@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
@@ -235,6 +237,16 @@ def machine(copy):
 def test_environment_is_made_once(machine):
     assert machine()[:2] == (0, ["venv", "torch", "pip"])
     assert machine() == (0, [], "")                                     # silent, and nothing installed
+
+
+def test_every_pin_runs_on_the_oldest_python():
+    """3.11.2 is Debian 12's: a pin that wants 3.11.5 stops `make lab` there."""
+    oldest = re.search(r">=(3\.\d+)", PROJECT["requires-python"])[1] + ".0"
+    pinned = {canonicalize_name(pin.split("==")[0]) for pin in PINS}
+    wanted = {one.name: one.metadata["Requires-Python"] or "" for one in distributions()
+              if canonicalize_name(one.name) in pinned}
+    assert len(wanted) > 100
+    assert [name for name, versions in wanted.items() if oldest not in SpecifierSet(versions)] == []
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
