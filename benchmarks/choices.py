@@ -98,6 +98,7 @@ def job(what: str, shape: Shape) -> timing.Job:
     config = dl.TrainConfig(steps=10**9, batch=BATCH, log_every=1, device="cpu",
                             precision="bf16" if what.startswith("bfloat16") else "auto",
                             compile=what.startswith("compiled"))
+    torch.compiler.reset()                                              # what was compiled for other shapes
     torch.manual_seed(0)
     trainer = dl.Trainer(network(what, shape), dl.cosine(1000), data, config)
     if what.startswith("pixels"):
