@@ -348,7 +348,7 @@ def test_sync_writes_blocks_and_is_idempotent(tmp_path, capsys):
     assert cli.main(["sync", str(file)]) == 0 and "written" in capsys.readouterr().out
     text = "".join(sync_module.read(file)["cells"][0]["source"])
     assert text == f"Before\n\n{sync_module.block(entry('closed-form'), '3.1')}\n\nafter"
-    assert r"\tag{3.1 ✓}" in text
+    assert r"\tag{3.1 ✓⊢}" in text
     assert "\\tag{3.2}\n" in "".join(sync_module.read(file)["cells"][1]["source"])  # a definition: no tick
     before = file.read_bytes()
     assert cli.main(["sync", str(file)]) == 0 and file.read_bytes() == before
