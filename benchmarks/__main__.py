@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60, help="budget of a training (quality, sampling)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings per network (quality)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (speed, choices)")
-    parser.add_argument("--samples", type=int, default=1000, help="digits per set (all but speed)")
+    parser.add_argument("--samples", type=int, default=1000,
+                        help="digits per set (quality, sampling, choices)")
     parser.add_argument("--write", action="store_true", help="with table: into benchmarks/README.md")
     args = parser.parse_args(argv)
     stages = args.stages or STAGES

@@ -23,15 +23,15 @@ def main() -> int:
                         help="a limit, once for each; 1024 and 2048 if left out")
     parser.add_argument("--dockerfile", action="store_true", help="the first step alone")
     options = parser.parse_args()
-    sizes = options.memory or [1024, 2048]
+    limits = options.memory or [1024, 2048]
     faults = dockerfile.faults(dockerfile.text())
     expected = ", ".join(dockerfile.EXPECTED)
     say("Dockerfile", "; ".join(faults) or f"as expected: {expected}; nothing is ignored")
     if not options.dockerfile:
         image.make()
-        faults += [*sized(), *shown(min(sizes))]
+        faults += [*sized(), *shown(min(limits))]
         paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-        for mb in sizes:
+        for mb in limits:
             faults += limited(paths, mb)
         faults += short()
     for fault in faults:
