@@ -1,5 +1,8 @@
 """Times on a machine that others share: rounds in turn, ratios within a round, medians over the rounds."""
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,6 +13,8 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
+
+from benchmarks import ROOT
 
 Job = Callable[[], object]
 Times = dict[str, list[float]]                   # seconds per call, one entry a round
@@ -33,6 +38,19 @@ def clock(job: Job, calls: int) -> float:
     for _ in range(calls):
         job()
     return (time.perf_counter() - start) / calls
+
+
+def elsewhere(setup: str, **env: str) -> Iterator[None]:
+    """Calls of `step()`, which `setup` defines, in a process of their own with these variables."""
+    code = f"import sys\n{setup}\nfor line in sys.stdin:\n    step()\n    print(flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | env, text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        while True:
+            print(file=process.stdin, flush=True)
+            if not process.stdout.readline():
+                raise RuntimeError("the process beside this one ended")
+            yield
 
 
 def ratio(times: Times, a: str, b: str) -> float:

@@ -1,8 +1,9 @@
 """ddpm_lite: denoising diffusion from first principles. Each name is loaded when it is first used."""
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ddpm_lite.runtime import prepare
 
 if TYPE_CHECKING:
     import ddpm_lite.checkpoint as checkpoint
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
     from ddpm_lite.schedule import SCHEDULES, Schedule, cosine, linear
     from ddpm_lite.train import TrainConfig, Trainer
 
-# Threads that wait spin for some microseconds, then sleep. Sleeping at once makes a step 1.5 times longer;
-# spinning on, several times, once others want the cores. OpenMP (GCC's the second) reads this with torch.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+prepare()
 
 _HOME = {
     "schedule": "SCHEDULES Schedule cosine linear",
