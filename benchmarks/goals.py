@@ -41,7 +41,7 @@ def speed(found: Results) -> list[Goal]:
         for kind in ("training", "sampling"):
             over = [net[kind]["ours_over_this"] for name, net in networks.items() if name != OURS]
             rows.append(Goal(f"{kind} step, {shape}: our time over the fastest peer's",
-                             max(over, default=None), 0.7))
+                             max(over, default=None), 0.7, form="{:.3f}"))
     for shape, least in (("1x8x8", 0.6), ("3x32x32", 0.7)):
         ours = found.get("shapes", {}).get(shape, {}).get("networks", {}).get(OURS)
         rows.append(Goal(f"training step, {shape}: share of the convolution peak",

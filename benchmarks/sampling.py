@@ -1,6 +1,6 @@
 """Quality against steps: one trained network, the same first noise, our samplers and those of diffusers."""
 from collections.abc import Callable
-from statistics import mean
+from statistics import mean, median, stdev
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ def drive(net: torch.nn.Module, scheduler: Any, x: Tensor, steps: int) -> Tensor
     return x.clamp(-1, 1)
 
 
-def run(seconds: float = 60, n: int = Evaluate.n, draws: int = 3, longest: int = 1000,
+def run(seconds: float = 60, n: int = Evaluate.n, draws: int = 8, longest: int = 1000,
         peers: tuple[str, ...] = PEERS) -> dict[str, Any]:
     """On our network of seed 0 of the stage `quality`."""
     makes, plans = quality.plan(peers)
@@ -47,6 +47,7 @@ def run(seconds: float = 60, n: int = Evaluate.n, draws: int = 3, longest: int =
     walks = [(sampler, count) for sampler in dl.SAMPLERS for count in COUNTS] + [("ancestral", longest)]
     walks += [(name, count) for name in theirs for count in PEER_COUNTS]
     found: dict[str, dict[str, float]] = {}
+    scatter = []
     for name, count in (bar := tqdm(walks, unit="walk", disable=None)):
         bar.set_description(f"{name}, {count} steps")
 
@@ -59,4 +60,6 @@ def run(seconds: float = 60, n: int = Evaluate.n, draws: int = 3, longest: int =
                "code": cache.code(True)}
         ratios = cache.numbers(key, lambda: [quality.judge(images(seed))["ratio"] for seed in range(draws)])
         found.setdefault(name, {})[str(count)] = mean(ratios)
-    return {"training_steps": steps, "samples": n, "draws": draws, "longest": longest, "ratios": found}
+        scatter.append(stdev(ratios))
+    return {"training_steps": steps, "samples": n, "draws": draws, "longest": longest, "ratios": found,
+            "scatter": median(scatter)}

@@ -76,7 +76,8 @@ def sampling(found: Results) -> str:
     counts = sorted({int(count) for walk in found["ratios"].values() for count in walk})
     body = [(name, *(f"{walk[str(c)]:.2f}" if str(c) in walk else "" for c in counts))
             for name, walk in found["ratios"].items()]
-    said = f"Distance over that of real images, mean of {found['draws']} sets of {found['samples']} samples."
+    said = (f"Distance over that of real images, mean of {found['draws']} sets of {found['samples']} samples."
+            f" A set scatters by {found['scatter']:.2f} (standard deviation, median over the table).")
     return (f"{said}\n\n" + rows(("sampler", *(f"{c} steps" for c in counts)), body))
 
 
