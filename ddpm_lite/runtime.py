@@ -10,7 +10,7 @@ import sys
 # spinning on, several times, once others want the cores. OpenMP (GCC's the second) reads this with torch.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
 # Linux's C library hands freed memory back to the system, and in the next training step asks for it anew:
-# page by page, a sixth of the step. So it keeps up to 1 GiB; pieces above 32 MiB go back as ever.
+# page by page, a tenth to a quarter of the step. So it keeps up to 1 GiB; pieces above 32 MiB go back.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # malloc.h
 MEMORY = {M_TRIM_THRESHOLD: 1 << 30, M_MMAP_THRESHOLD: 1 << 25}
 
