@@ -38,7 +38,7 @@ export JUPYTER_DATA_DIR ?= $(OUT)/jupyter/data
 export JUPYTER_RUNTIME_DIR ?= $(OUT)/jupyter/runtime
 export IPYTHONDIR ?= $(OUT)/ipython
 export MPLCONFIGDIR ?= $(OUT)/matplotlib
-# Threads that wait soon sleep, as ddpm_lite/__init__.py has it: a training shares the cores with a browser.
+# Threads that wait soon sleep, as ddpm_lite/runtime.py has it: a training shares the cores with a browser.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 5000
 # What would lead another Python's packages in, or other figures out.

@@ -21,7 +21,6 @@ from ddpm_lite.models.unet import Attention
 
 SHAPES: tuple[Shape, ...] = (1, 8, 8), (1, 28, 28)
 BATCH = 64
-BESIDE = f"{OURS} in a process of its own"        # whose memory nobody else has used
 # What is done otherwise, and what one expects of it.
 STEPS = {
     "one thread": "twice the time on two cores",
@@ -96,10 +95,8 @@ def network(what: str, shape: Shape) -> nn.Module:
 
 def job(what: str, shape: Shape) -> timing.Job:
     """A training step, made so."""
-    if what.startswith(("freed", BESIDE)):                              # there the C library finds a setting
-        env = {} if what == BESIDE else {"MALLOC_ARENA_TEST": "8"}      # made, which is the default
-        return partial(next, timing.elsewhere(
-            f"from benchmarks.choices import job; step = job({OURS!r}, {shape})", **env))
+    if what.startswith("freed"):
+        return beside(shape, MALLOC_ARENA_TEST="8")                     # the default, but a setting
     data = torch.rand(512, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     config = dl.TrainConfig(steps=10**9, batch=BATCH, log_every=1, device="cpu",
                             precision="bf16" if what.startswith("bfloat16") else "auto",
@@ -117,6 +114,12 @@ def job(what: str, shape: Shape) -> timing.Job:
         loader = endless(DataLoader(TensorDataset(data), BATCH, shuffle=True))
         return lambda: (next(loader), step())
     return alone(step) if what == "one thread" else step
+
+
+def beside(shape: Shape, **env: str) -> timing.Job:
+    """Our step in a process of its own, whose memory nobody else has used."""
+    return partial(next, timing.elsewhere(
+        f"from benchmarks.choices import job; step = job({OURS!r}, {shape})", **env))
 
 
 def endless(loader: DataLoader[Any]) -> Iterator[Any]:
@@ -138,9 +141,10 @@ def alone(step: timing.Job) -> timing.Job:
 def times(shape: Shape, rounds: int, seconds: float) -> dict[str, float]:
     """Each step's time over ours."""
     names = [name for name in STEPS if shape[1] >= 16 or not name.startswith("patches")]
-    jobs = {name: job(name, shape) for name in (OURS, BESIDE, *names)}
+    twin = f"{OURS} in a process of its own"
+    jobs = {name: job(name, shape) for name in (OURS, *names)} | {twin: beside(shape)}
     found = timing.interleaved(jobs, rounds, seconds, f"{shape} batch {BATCH}")
-    return {name: timing.ratio(found, name, BESIDE if name.startswith("freed") else OURS) for name in names}
+    return {name: timing.ratio(found, name, twin if name.startswith("freed") else OURS) for name in names}
 
 
 def one_by_one(batch: int, T: int, g: torch.Generator) -> Tensor:

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from ddpm_lite.course.notebooks.execute import memory_mb
+from ddpm_lite.runtime import THREADS
 
 REPO = Path(__file__).parents[1]
 OUT = REPO / "build" / "browser"
@@ -100,6 +101,5 @@ def environment() -> dict[str, str]:
     places = {"JUPYTER_CONFIG_DIR": "jupyter/config", "JUPYTER_DATA_DIR": "jupyter/data",
               "JUPYTER_RUNTIME_DIR": "jupyter/runtime", "IPYTHONDIR": "ipython", "MPLCONFIGDIR": "matplotlib"}
     env |= {name: str(OUT / place) for name, place in places.items()}
-    env |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"}
+    env |= {**THREADS, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"}
     return {"DDPM_LITE_SECONDS": "8"} | env

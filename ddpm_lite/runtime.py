@@ -16,6 +16,7 @@ MEMORY = {M_TRIM_THRESHOLD: 1 << 30, M_MMAP_THRESHOLD: 1 << 25}
 
 
 def prepare() -> None:
+    """Sets both, where nobody has; called by the first import of ddpm_lite."""
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     decided = "malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(
